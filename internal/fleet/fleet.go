@@ -1,0 +1,124 @@
+package fleet
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Desired is everything one unit shall run.
+type Desired struct {
+	Unit     string    `json:"unit"`
+	Services []Service `json:"services"`
+}
+
+// Service is what a unit shall do for one service. Generation grows with each change of it.
+type Service struct {
+	Name       string   `json:"name"`
+	Generation int64    `json:"generation"`
+	Route      Route    `json:"route"`
+	Rings      []Ring   `json:"rings"`              // ordered, the last takes everyone
+	Salt       string   `json:"salt"`               // percent rings hash salt and targeting key
+	Exposure   []string `json:"exposure"`           // per ring, which version its users get; "" = none is out yet
+	Slots      []Slot   `json:"slots"`              // versions to keep running, exposed or warm
+	SlowOver   []Dur    `json:"slowOver,omitempty"` // latencies over which requests are counted as slow
+}
+
+// Ring is one audience with its segments already put in: Audience is a rule in flagd's targeting grammar, empty for everyone.
+type Ring struct {
+	Name     string          `json:"name"`
+	Audience json.RawMessage `json:"audience,omitempty"`
+	Percent  float64         `json:"percent,omitempty"` // for a percent ring, 0 to 100; Audience is then empty
+}
+
+// Route says which requests belong to a service and where their context comes from.
+type Route struct {
+	Host          string            `json:"host,omitempty" doc:"host name without port; *.example.com matches one label; empty matches every host"`
+	Path          string            `json:"path,omitempty" doc:"path prefix, on segment boundaries; empty means /"`
+	StripPath     bool              `json:"stripPath,omitempty" doc:"take the path prefix off before passing the request on"`
+	TargetingKey  Source            `json:"targetingKey,omitempty" doc:"where the user's key is found; without one the gateway sets a sticky cookie"`
+	Attributes    map[string]Source `json:"attributes,omitempty" doc:"further attributes of the context, by name"`
+	Protocol      string            `json:"protocol,omitempty" enum:"http,h2c" doc:"what the service speaks; gRPC services speak h2c"`
+	Timeout       Dur               `json:"timeout,omitempty" doc:"time until the response begins; default 60s"`
+	MaxBodyBytes  int64             `json:"maxBodyBytes,omitempty" doc:"largest request body; default 64 MiB, -1 for no limit"`
+	StreamTimeout Dur               `json:"streamTimeout,omitempty" doc:"how long WebSockets, event streams and gRPC streams may go on after their version left; default 5m"`
+}
+
+// Source names where in a request a value is found; the first one present is taken.
+type Source struct {
+	Header string `json:"header,omitempty" doc:"a request header"`
+	Cookie string `json:"cookie,omitempty" doc:"a cookie"`
+	Query  string `json:"query,omitempty" doc:"a query parameter"`
+	JWT    string `json:"jwt,omitempty" doc:"a claim of the bearer token, which is read but not verified: the service verifies it"`
+}
+
+// Slot is one version of a service, kept running.
+type Slot struct {
+	Version   string            `json:"version"`
+	Digest    string            `json:"digest"` // sha256:… of the artifact
+	Command   []string          `json:"command"`
+	Env       map[string]string `json:"env,omitempty"`
+	Dir       string            `json:"dir,omitempty"`
+	Instances int               `json:"instances"`
+	Ready     Ready             `json:"ready"`
+	Drain     Dur               `json:"drain"`     // how long requests in flight may take after the slot has left
+	StopGrace Dur               `json:"stopGrace"` // from SIGTERM to SIGKILL
+}
+
+// Ready says when an instance may be sent requests.
+type Ready struct {
+	HTTP     string `json:"http,omitempty" doc:"path that must answer 200 to 399"`
+	TCP      bool   `json:"tcp,omitempty" doc:"accepting connections is enough; the default without http"`
+	Interval Dur    `json:"interval,omitempty" doc:"time between checks; default 1s, every 50ms until first ready"`
+	Timeout  Dur    `json:"timeout,omitempty" doc:"time for one check; default 1s"`
+	Within   Dur    `json:"within,omitempty" doc:"how long a new version may take to become ready before its rollout is taken back; default 60s"`
+}
+
+// Observed is what a data plane reports of its unit.
+type Observed struct {
+	Unit     string          `json:"unit"`
+	Time     time.Time       `json:"time"`
+	Services []ServiceStatus `json:"services"`
+}
+
+// ServiceStatus is what is seen of one service in a unit.
+type ServiceStatus struct {
+	Name       string       `json:"name"`
+	Generation int64        `json:"generation"` // the generation whose routes are in force: no request is answered by an earlier one
+	Slots      []SlotStatus `json:"slots"`
+	Users      []UserCount  `json:"users,omitempty"`
+}
+
+// SlotStatus is what is seen of one version in a unit.
+type SlotStatus struct {
+	Version   string     `json:"version"`
+	Ready     int        `json:"ready"`
+	Wanted    int        `json:"wanted"`
+	InFlight  int64      `json:"inFlight"`
+	Failure   string     `json:"failure,omitempty"` // why it is not ready, in one line
+	Instances []Instance `json:"instances,omitempty"`
+}
+
+// Instance is one process.
+type Instance struct {
+	ID         string    `json:"id"` // service/version/n
+	PID        int       `json:"pid"`
+	Started    time.Time `json:"started"`
+	Address    string    `json:"address"`
+	Ready      bool      `json:"ready"`
+	Restarts   int       `json:"restarts"`
+	CPUSeconds float64   `json:"cpuSeconds"`
+	RSSBytes   int64     `json:"rssBytes"`
+	LastExit   string    `json:"lastExit,omitempty"`
+}
+
+// UserCount is an estimate (exact for small numbers) of the distinct targeting keys that a version has answered in a ring.
+type UserCount struct {
+	Ring    string `json:"ring"`
+	Version string `json:"version"`
+	Users   int64  `json:"users"`
+}
+
+// Endpoint is a ready instance that the gateway may send requests to.
+type Endpoint struct {
+	Service, Version, ID, Address string
+}
