@@ -3,6 +3,7 @@ package fleet
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,7 +18,17 @@ func (d Dur) D(def time.Duration) time.Duration {
 	return time.Duration(d)
 }
 
-func (d Dur) String() string { return time.Duration(d).String() }
+// String leaves out the zeros that time.Duration writes after minutes and hours: 30m, not 30m0s.
+func (d Dur) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
 
 // MarshalJSON writes "1m30s".
 func (d Dur) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }

@@ -1,0 +1,158 @@
+package resource
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Check judges resources that are each right on their own as a whole: what they refer to must be there, two services
+// must not want the same requests, and segments must not go in circles. set holds everything that will exist; a
+// problem's Index is the position in it, and of two that contradict each other the later one is blamed.
+func Check(set []Resource) []Problem {
+	c := checker{at: map[string]int{}, routes: map[string]string{}}
+	for i, r := range set {
+		if j, twice := c.at[r.Key()]; twice {
+			c.add(i, r, "metadata.name", "each once", fmt.Sprintf("is declared twice, also as number %d", j+1))
+		}
+		c.at[r.Key()] = i
+	}
+	c.set = set
+	for i, r := range set {
+		for _, ref := range Refs(r) {
+			c.ref(i, r, ref)
+		}
+		switch r.Kind {
+		case KindService:
+			c.route(i, r)
+		case KindSegment:
+			c.circle(i, r)
+		}
+	}
+	return c.list
+}
+
+// Ref is a field of a resource that names another.
+type Ref struct{ Path, Kind, Name string }
+
+// Refs are the references of r that must not dangle. A release's service is none: releases stay as the record.
+func Refs(r Resource) []Ref {
+	var refs []Ref
+	switch r.Kind {
+	case KindService:
+		if s, err := As[Service](r); err == nil {
+			refs = append(refs, Ref{"spec.plan", KindRingPlan, s.Plan})
+		}
+	case KindSegment:
+		if s, err := As[Segment](r); err == nil {
+			refs = s.Audience.refs("spec.audience", refs)
+		}
+	case KindRingPlan:
+		if plan, err := As[RingPlan](r); err == nil {
+			for i, ring := range plan.Rings {
+				refs = ring.Audience.refs(item("spec.rings", i)+".audience", refs)
+			}
+		}
+	}
+	return refs
+}
+
+func (a Audience) refs(path string, refs []Ref) []Ref {
+	if a.Segment != "" {
+		refs = append(refs, Ref{path + ".segment", KindSegment, a.Segment})
+	}
+	for i, one := range a.Any {
+		refs = one.refs(item(path+".any", i), refs)
+	}
+	return refs
+}
+
+// UsedBy lists the references in set to a resource, as "service/shop (spec.plan)".
+func UsedBy(set []Resource, kind, name string) []string {
+	var users []string
+	for _, r := range set {
+		for _, ref := range Refs(r) {
+			if ref.Kind == kind && ref.Name == name {
+				users = append(users, fmt.Sprintf("%s (%s)", r.Key(), ref.Path))
+			}
+		}
+	}
+	return users
+}
+
+type checker struct {
+	set    []Resource
+	at     map[string]int    // by Key
+	routes map[string]string // host and path, to the Key of the service
+	list   []Problem
+}
+
+func (c *checker) add(i int, r Resource, path, expected, msg string) {
+	if len(c.list) < maxProblems {
+		c.list = append(c.list, Problem{Index: i, Kind: r.Kind, Name: r.Metadata.Name, Path: path, Msg: msg, Expected: expected})
+	}
+}
+
+func (c *checker) ref(i int, r Resource, ref Ref) {
+	if _, ok := c.at[Key(ref.Kind, ref.Name)]; ok {
+		return
+	}
+	var names []string
+	for _, other := range c.set {
+		if other.Kind == ref.Kind {
+			names = append(names, other.Metadata.Name)
+		}
+	}
+	expected := fmt.Sprintf("the name of a %s in the same set or applied before", ref.Kind)
+	msg := fmt.Sprintf("there is no %s %q", ref.Kind, ref.Name)
+	if near := nearest(ref.Name, names); near != "" {
+		msg += fmt.Sprintf(", did you mean %s?", near)
+	}
+	c.add(i, r, ref.Path, expected, msg)
+}
+
+func (c *checker) route(i int, r Resource) {
+	s, err := As[Service](r)
+	if err != nil {
+		return
+	}
+	s = s.Defaults()
+	key := s.Route.Host + s.Route.Path
+	if other, taken := c.routes[key]; taken {
+		c.add(i, r, "spec.route", "another host or path", fmt.Sprintf("%s has the same host and path already", other))
+		return
+	}
+	c.routes[key] = r.Key()
+}
+
+// circle follows the segments that r refers to and reports when they lead back to r.
+func (c *checker) circle(i int, r Resource) {
+	seen := map[string]bool{}
+	var walk func(at Resource, way []string) []string
+	walk = func(at Resource, way []string) []string {
+		for _, ref := range Refs(at) {
+			next := append(way[:len(way):len(way)], ref.Name)
+			if ref.Name == r.Metadata.Name {
+				return next
+			}
+			j, ok := c.at[Key(ref.Kind, ref.Name)]
+			if !ok || seen[ref.Name] {
+				continue
+			}
+			seen[ref.Name] = true
+			if found := walk(c.set[j], next); found != nil {
+				return found
+			}
+		}
+		return nil
+	}
+	if way := walk(r, []string{r.Metadata.Name}); way != nil {
+		path := ""
+		for _, ref := range Refs(r) {
+			if ref.Name == way[1] {
+				path = ref.Path
+				break
+			}
+		}
+		c.add(i, r, path, "a segment that does not lead back here", "goes in a circle: "+strings.Join(way, " → "))
+	}
+}

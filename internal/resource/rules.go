@@ -1,0 +1,191 @@
+package resource
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/fleet"
+)
+
+var (
+	nameRE    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	versionRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,62}$`)
+	digestRE  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	envRE     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
+	tokenRE   = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$")
+	labelRE   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._/-]{0,251}[A-Za-z0-9])?$`)
+	wordRE    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,99}$`)
+	braceRE   = regexp.MustCompile(`\{([a-z]+)\}`)
+)
+
+// What the patterns ask for, in words.
+const (
+	nameWords    = "lower-case letters, digits and hyphens, at most 63, beginning and ending with a letter or digit"
+	versionWords = "letters, digits and . _ + -, at most 63, beginning with a letter or digit"
+	digestWords  = "sha256: and 64 hexadecimal digits"
+	envWords     = "letters, digits and _, not beginning with a digit"
+	tokenWords   = "a name without blanks or separators"
+	labelWords   = "letters, digits and . _ / -, at most 253, beginning and ending with a letter or digit"
+)
+
+// Placeholders are the words in braces that a command and its environment may hold.
+var Placeholders = []string{"artifact", "address", "host", "port", "version", "service"}
+
+// ValidVersion and ValidDigest say whether a text can be a version, or the digest of an artifact.
+func ValidVersion(s string) bool { return versionRE.MatchString(s) }
+
+// ValidDigest says whether s is sha256: and 64 lower-case hexadecimal digits.
+func ValidDigest(s string) bool { return digestRE.MatchString(s) }
+
+func (p *problems) name(s, path string) {
+	p.need(nameRE.MatchString(s), path, nameWords, "%q is no name", clip(s))
+}
+
+func (p *problems) metadata(r Resource) {
+	if r.Kind != KindRelease { // whose name is checked against its spec
+		p.name(r.Metadata.Name, "metadata.name")
+	}
+	for _, k := range sortedKeys(r.Metadata.Labels) {
+		at := field("metadata.labels", k)
+		p.need(labelRE.MatchString(k), at, labelWords, "%q is no label", clip(k))
+		p.need(len(r.Metadata.Labels[k]) <= 253, at, "at most 253 characters", "has %d", len(r.Metadata.Labels[k]))
+	}
+}
+
+func (p *problems) within(d fleet.Dur, most time.Duration, path string) {
+	p.need(time.Duration(d) <= most, path, "at most "+fleet.Dur(most).String(), "%s is too long", d)
+}
+
+func (p *problems) service(s *Service) {
+	p.run(&s.Run)
+	p.ready(s.Defaults().Ready, s.Ready)
+	p.route(&s.Route)
+	p.name(s.Plan, "spec.plan")
+	if s.Unit != "" {
+		p.name(s.Unit, "spec.unit")
+	}
+	p.within(s.Drain, 24*time.Hour, "spec.drain")
+	p.within(s.StopGrace, time.Hour, "spec.stopGrace")
+}
+
+// run wants {artifact} in the command, as it is what a release pins, and a place where the instance learns its port.
+func (p *problems) run(r *Run) {
+	at := "spec.run.command"
+	used := map[string]bool{}
+	for i, arg := range r.Command {
+		p.need(i > 0 || strings.TrimSpace(arg) != "", item(at, 0), "a program such as {artifact}", "is empty")
+		p.placeholders(arg, item(at, i), used)
+	}
+	p.need(used["artifact"], at, "{artifact} where the program of a release is put in", "runs nothing of a release")
+	p.env(r.Env, "spec.run.env", used)
+	p.need(used["address"] || used["port"], at, `{address} or {port} in it, or in run.env as in PORT: "{port}"`,
+		"does not tell the instance where to listen")
+	if r.Dir != "" {
+		p.need(path.IsAbs(r.Dir) && path.Clean(r.Dir) == r.Dir, "spec.run.dir", "an absolute path without . or ..", "got %q", clip(r.Dir))
+	}
+}
+
+// placeholders notes the known words in braces and refuses misspelt ones; other braces are the program's own.
+func (p *problems) placeholders(s, path string, used map[string]bool) {
+	for _, m := range braceRE.FindAllStringSubmatch(s, -1) {
+		near := nearest(m[1], Placeholders)
+		if near == m[1] {
+			used[near] = true
+			continue
+		}
+		p.need(near == "", path, "one of {"+strings.Join(Placeholders, "}, {")+"}", "unknown %s, did you mean {%s}?", clip(m[0]), near)
+	}
+}
+
+func (p *problems) env(env map[string]string, path string, used map[string]bool) {
+	for _, k := range sortedKeys(env) {
+		p.need(envRE.MatchString(k), field(path, k), envWords, "%q is no name of an environment variable", clip(k))
+		p.placeholders(env[k], field(path, k), used)
+	}
+}
+
+func (p *problems) ready(full, r fleet.Ready) {
+	if r.HTTP != "" {
+		p.need(!r.TCP, "spec.ready.tcp", "either http or tcp", "stands next to http")
+		p.urlPath(r.HTTP, "spec.ready.http", true)
+	}
+	p.within(r.Interval, time.Hour, "spec.ready.interval")
+	p.within(r.Within, 24*time.Hour, "spec.ready.within")
+	p.need(full.Timeout <= full.Within, "spec.ready.timeout", "at most within, "+full.Within.String(), "%s is too long", full.Timeout)
+}
+
+func (p *problems) urlPath(s, path string, query bool) {
+	bare, q, _ := strings.Cut(s, "?")
+	ok := strings.HasPrefix(s, "/") && !strings.ContainsAny(s, " \\#\"<>") && (query || q == "" && bare == s) && printable(s) &&
+		len(s) <= 1024 && !strings.Contains(bare, "//")
+	for seg := range strings.SplitSeq(bare, "/") {
+		ok = ok && seg != "." && seg != ".."
+	}
+	p.need(ok, path, "a path such as /shop", "got %q", clip(s))
+}
+
+func printable(s string) bool {
+	for _, r := range s {
+		if r < 0x20 || r == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *problems) route(r *fleet.Route) {
+	if r.Host != "" {
+		p.need(validHost(r.Host), "spec.route.host", "a lower-case host name without scheme or port, such as shop.example.com or *.example.com",
+			"got %q", clip(r.Host))
+	}
+	if r.Path != "" {
+		p.urlPath(r.Path, "spec.route.path", false)
+		p.need(r.Path == "/" || !strings.HasSuffix(r.Path, "/"), "spec.route.path", strings.TrimRight(clip(r.Path), "/"), "ends with /")
+	}
+	p.need(!r.StripPath || r.Path != "" && r.Path != "/", "spec.route.stripPath", "a path to take off", "there is no path")
+	p.source(r.TargetingKey, "spec.route.targetingKey")
+	for _, k := range sortedKeys(r.Attributes) {
+		at := field("spec.route.attributes", k)
+		p.need(k != "targetingKey" && k != "$flagd", at, "another name", "%s is reserved", k)
+		p.need(r.Attributes[k] != fleet.Source{}, at, "a header, cookie, query or jwt to read it from", "names no source")
+		p.source(r.Attributes[k], at)
+	}
+	p.within(r.Timeout, 24*time.Hour, "spec.route.timeout")
+	p.need(r.MaxBodyBytes >= -1, "spec.route.maxBodyBytes", "a number of bytes, or -1 for no limit", "got %d", r.MaxBodyBytes)
+}
+
+func (p *problems) source(s fleet.Source, path string) {
+	for _, f := range []struct{ name, v string }{{"header", s.Header}, {"cookie", s.Cookie}, {"query", s.Query}, {"jwt", s.JWT}} {
+		free := f.name == "query" || f.name == "jwt" // may be URLs and the like
+		ok := f.v == "" || tokenRE.MatchString(f.v) || free && len(f.v) <= 256 && printable(f.v)
+		p.need(ok, field(path, f.name), tokenWords, "got %q", clip(f.v))
+	}
+}
+
+func validHost(h string) bool {
+	h = strings.TrimPrefix(h, "*.")
+	if len(h) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(h, ".") {
+		if !nameRE.MatchString(label) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *problems) release(r *Release, name string) {
+	p.name(r.Service, "spec.service")
+	p.need(versionRE.MatchString(r.Version), "spec.version", versionWords, "%q is no version", clip(r.Version))
+	p.need(digestRE.MatchString(r.Digest), "spec.digest", digestWords, "got %q", clip(r.Digest))
+	want := ReleaseName(r.Service, r.Version)
+	p.need(name == want, "metadata.name", fmt.Sprintf("%q, its service and version", clip(want)), "got %q", clip(name))
+	p.env(r.Env, "spec.env", map[string]bool{})
+}
+
+// ReleaseName is the name of a service's release.
+func ReleaseName(service, version string) string { return service + "/" + version }
