@@ -39,6 +39,8 @@ type State struct {
 	By      string        `json:"by" doc:"who released it"`
 	Plan    string        `json:"plan"`
 	Rings   []Ring        `json:"rings"`
+	Members []fleet.Ring  `json:"members" doc:"who is in each ring, with segments put in"`
+	Salt    string        `json:"salt"`
 	Gates   []health.Gate `json:"gates"`
 	Within  fleet.Dur     `json:"within" doc:"how long the new version may take to become ready"`
 

@@ -1,0 +1,154 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+const (
+	// reportAge is how old a unit's last report may be before the unit counts as unseen.
+	reportAge = 5 * time.Second
+	// sampleAge is how old the last sample may be before a passing verdict becomes a hold.
+	sampleAge = 30 * time.Second
+)
+
+// stageCase is the evidence gathered in one stage: a process for each gate and how far it has read.
+type stageCase struct {
+	mu    sync.Mutex
+	key   string
+	gates []gateCase
+}
+
+type gateCase struct {
+	process *health.Process
+	over    string
+	read    time.Time // end of the last sample that was added
+	hurt    time.Time // end of the first sample with a bad event
+}
+
+// observe gathers what is seen of the rollout in flight. What cannot be seen is left out, which holds.
+func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) rollout.Evidence {
+	state := sit.rollout.value
+	status, at := c.Fleet.Observe(sit.unit(), state.Service)
+	ev := rollout.Evidence{Seen: now.Sub(at) < reportAge}
+	ev.InForce = ev.Seen && sit.desired.rev > 0 && status.Generation >= sit.desired.value.Generation
+	for _, slot := range status.Slots {
+		in := rollout.Instances{Ready: slot.Ready, Wanted: slot.Wanted, Failure: slot.Failure}
+		switch slot.Version {
+		case state.To:
+			ev.To = in
+		case state.From:
+			ev.From = in
+		}
+	}
+	if !ev.Seen {
+		ev.To, ev.From = rollout.Instances{}, rollout.Instances{}
+	}
+	if len(state.Stages) == 0 || state.From == "" {
+		return ev
+	}
+	ev.Users = usersOf(status, state)
+	if state.Phase == rollout.Exposing || state.Phase == rollout.Baking {
+		ev.Gates, ev.HurtAt = c.judge(ctx, state, now)
+	}
+	return ev
+}
+
+func usersOf(status fleet.ServiceStatus, state rollout.State) int64 {
+	var n int64
+	for _, u := range status.Users {
+		if u.Version == state.To && u.Ring == state.Stages[len(state.Stages)-1].Ring {
+			n += u.Users
+		}
+	}
+	return n
+}
+
+// judge adds the samples since the last look to the stage's case and judges every gate.
+func (c *Controller) judge(ctx context.Context, state rollout.State, now time.Time) ([]health.Judgement, time.Time) {
+	sc := c.caseOf(state)
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	var judged []health.Judgement
+	var hurt time.Time
+	for i := range sc.gates {
+		g := &sc.gates[i]
+		stale := ""
+		if err := g.add(ctx, c.Metrics, state, now); err != nil {
+			stale = "the metrics cannot be read: " + err.Error()
+		} else if now.Sub(g.read) > sampleAge {
+			stale = fmt.Sprintf("no metrics since %s", g.read.Format(time.RFC3339))
+		}
+		j := g.process.Judgement()
+		if stale != "" && j.Verdict == health.Pass {
+			j.Verdict, j.Reasons = health.Hold, append(j.Reasons, stale)
+		}
+		if j.Verdict == health.Fail && hurt.IsZero() {
+			hurt = g.hurt
+		}
+		judged = append(judged, j)
+	}
+	return judged, hurt
+}
+
+// caseOf returns the evidence of the current stage, empty when this process has not followed it so far.
+func (c *Controller) caseOf(state rollout.State) *stageCase {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stage := state.Stages[len(state.Stages)-1]
+	key := state.ID + "/" + strconv.Itoa(len(state.Stages))
+	if sc := c.cases[state.Service]; sc != nil && sc.key == key {
+		return sc
+	}
+	sc := &stageCase{key: key}
+	for _, g := range state.Gates {
+		gc := gateCase{over: g.Over, read: stage.Exposed}
+		if state.Everyone() {
+			g.Compare = "none" // nobody is left on the version before
+		}
+		g.Alpha /= float64(len(state.Rings)) // each ring spends an equal part of the bound
+		gc.process = health.NewProcess(g)
+		sc.gates = append(sc.gates, gc)
+	}
+	c.cases[state.Service] = sc
+	return sc
+}
+
+func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, now time.Time) error {
+	samples, ends, err := m.Counts(ctx, state.Service, state.To, state.From, g.over, g.read, now)
+	if err != nil {
+		return err
+	}
+	for i, s := range samples {
+		g.process.Add(s)
+		g.read = ends[i]
+		if g.hurt.IsZero() && s.Canary != nil && s.Canary.Bad > 0 {
+			g.hurt = ends[i]
+		}
+	}
+	return nil
+}
+
+// gatesOf turns a plan's gates into those that are judged.
+func gatesOf(gates []resource.Gate) []health.Gate {
+	var out []health.Gate
+	for _, g := range gates {
+		h := health.Gate{Signal: g.Signal, Compare: g.Compare, Alpha: g.Alpha, MaxRatio: g.MaxRatio, MaxShare: g.MaxShare}
+		if n := g.MinRequests; n != 0 {
+			h.MinRequests = &n
+		}
+		if g.Signal == "latency" {
+			h.Over = strconv.FormatFloat(time.Duration(g.Over).Seconds(), 'g', -1, 64)
+		}
+		out = append(out, health.Defaults(h))
+	}
+	return out
+}

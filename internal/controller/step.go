@@ -1,0 +1,207 @@
+package controller
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
+	"github.com/ringfence/ringfence/internal/store"
+)
+
+// situation is everything a step of one service is decided on.
+type situation struct {
+	spec    resource.Resolved
+	live    versioned[Live]
+	rollout versioned[rollout.State]
+	desired versioned[fleet.Service]
+}
+
+func (s situation) unit() string { return s.spec.Service.Unit }
+
+func (s situation) inFlight() bool {
+	return s.live.value.Rollout != "" && !s.rollout.value.Phase.Ended()
+}
+
+func (c *Controller) situation(ctx context.Context, service string) (situation, error) {
+	var s situation
+	var err error
+	if s.spec, err = c.Catalog.Resolve(ctx, service); err != nil {
+		return s, err
+	}
+	if s.live, err = readOrNew[Live](ctx, c.Store, KindLive, service); err != nil {
+		return s, err
+	}
+	s.live.value.Service = service
+	if id := s.live.value.Rollout; id != "" {
+		if s.rollout, err = c.readRollout(ctx, id); err != nil {
+			return s, err
+		}
+	}
+	s.desired, err = readOrNew[fleet.Service](ctx, c.Store, KindDesired, s.unit()+"/"+service)
+	return s, err
+}
+
+// step moves one service by one decision: observe, decide, record, act. It reports whether anything changed.
+func (c *Controller) step(ctx context.Context, service string, now time.Time) (bool, error) {
+	sit, err := c.situation(ctx, service)
+	if err != nil {
+		return false, err
+	}
+	d := decision{live: sit.live.value, state: sit.rollout.value}
+	if sit.inFlight() {
+		d.events = rollout.Next(d.state, c.observe(ctx, sit, now), now)
+		d.state = rollout.FoldAll(d.state, d.events)
+	}
+	return c.commit(ctx, sit, d)
+}
+
+// decision is what a step or a command leads to: the service's documents as they shall be, and why.
+type decision struct {
+	live   Live
+	state  rollout.State
+	events []rollout.Event
+
+	gone       rollout.State // the rollout that was given up for state, if any
+	goneEvents []rollout.Event
+}
+
+// commit records a decision with the Desired that follows from it, then tells the unit.
+// It reports whether there was anything to record.
+func (c *Controller) commit(ctx context.Context, sit situation, d decision) (bool, error) {
+	w, err := sit.write(d)
+	if err != nil || len(w.Puts) == 0 {
+		return false, err
+	}
+	if _, err := c.Store.Commit(ctx, w); err != nil {
+		return false, err
+	}
+	for _, e := range d.events {
+		c.Logger.Info(e.Type, "rollout", d.state.ID, "ring", e.Ring, "reason", e.Reason)
+	}
+	c.Fleet.Publish(sit.unit())
+	return true, nil
+}
+
+// write builds the transaction; it has no puts when the decision changes nothing.
+func (s situation) write(d decision) (store.Write, error) {
+	d.live = d.live.concluded(d.state)
+	var b writing
+	b.put(KindLive, d.live.Service, s.live.rev, s.live.body, d.live)
+	switch {
+	case d.state.ID == "":
+	case d.state.ID == s.rollout.value.ID:
+		b.putRollout(s.rollout.rev, s.rollout.body, d.state, d.events)
+	default:
+		if d.gone.ID != "" {
+			b.putRollout(s.rollout.rev, s.rollout.body, d.gone, d.goneEvents)
+		}
+		b.putRollout(0, nil, d.state, d.events)
+	}
+	desired := s.desire(d.live, d.state)
+	if b.differs(s.desired.body, desired) {
+		desired.Generation++
+		b.put(KindDesired, s.unit()+"/"+d.live.Service, s.desired.rev, s.desired.body, desired)
+	}
+	return b.Write, b.err
+}
+
+// writing collects the puts and events of a transaction.
+type writing struct {
+	store.Write
+	err error
+}
+
+func (b *writing) put(kind, name string, rev int64, was []byte, is any) {
+	body, err := json.Marshal(is)
+	b.err = cmp.Or(b.err, err)
+	if !bytes.Equal(was, body) {
+		b.Puts = append(b.Puts, store.Doc{Kind: kind, Name: name, Rev: rev, Body: body})
+	}
+}
+
+func (b *writing) differs(was []byte, is any) bool {
+	body, err := json.Marshal(is)
+	b.err = cmp.Or(b.err, err)
+	return !bytes.Equal(was, body)
+}
+
+func (b *writing) putRollout(rev int64, was []byte, state rollout.State, events []rollout.Event) {
+	name, err := rolloutName(state.ID)
+	b.err = cmp.Or(b.err, err)
+	b.put(KindRollout, name, rev, was, state)
+	recorded, err := record(state.ID, events)
+	b.err = cmp.Or(b.err, err)
+	b.Events = append(b.Events, recorded...)
+}
+
+// concluded notes what an ended rollout leaves behind: the stable version, and the slots to return to.
+func (l Live) concluded(s rollout.State) Live {
+	switch s.Phase {
+	case rollout.Succeeded:
+		l.Stable = s.To
+	case rollout.RolledBack, rollout.Superseded, rollout.RollingBack:
+		l.Stable = s.From
+	}
+	return l
+}
+
+// desire derives what the unit shall run, at the generation of what it runs now.
+func (s situation) desire(live Live, state rollout.State) fleet.Service {
+	d := fleet.Service{
+		Name: live.Service, Generation: s.desired.value.Generation, Route: s.spec.Service.Route,
+		Rings: s.spec.Exposure, Salt: s.spec.Salt, Exposure: make([]string, len(s.spec.Exposure)),
+		SlowOver: slowOver(s.spec.Gates),
+	}
+	keep := []string{}
+	switch {
+	case state.ID == "":
+	case state.Phase.Ended(): // the plan of now applies, not that of then
+		keep = state.Wanted().Keep
+		for i := range d.Exposure {
+			d.Exposure[i] = live.Stable
+		}
+	default:
+		want := state.Wanted()
+		keep, d.Exposure, d.Rings, d.Salt = want.Keep, want.Exposure, state.Members, state.Salt
+	}
+	for _, version := range keep {
+		slot := live.Slots[version]
+		slot.Instances = s.spec.Service.Run.Instances
+		d.Slots = append(d.Slots, slot)
+	}
+	return d
+}
+
+// slowOver collects the latencies that gates ask about; the gateway counts requests slower than these.
+func slowOver(gates []resource.Gate) []fleet.Dur {
+	over := map[fleet.Dur]bool{}
+	for _, g := range gates {
+		if g.Signal == "latency" {
+			over[g.Over] = true
+		}
+	}
+	if len(over) == 0 {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(over))
+}
+
+func (c *Controller) readRollout(ctx context.Context, id string) (versioned[rollout.State], error) {
+	name, err := rolloutName(id)
+	if err != nil {
+		return versioned[rollout.State]{}, err
+	}
+	v, err := read[rollout.State](ctx, c.Store, KindRollout, name)
+	if errs.Is(err, errs.Missing) {
+		err = errs.E(errs.Missing, "there is no rollout %q", id)
+	}
+	return v, err
+}
