@@ -77,6 +77,7 @@ type Ready struct {
 type Observed struct {
 	Unit     string          `json:"unit"`
 	Time     time.Time       `json:"time"`
+	Admin    string          `json:"admin,omitempty"` // base URL of the data plane's own page, metrics and logs
 	Services []ServiceStatus `json:"services"`
 }
 
@@ -116,6 +117,7 @@ type UserCount struct {
 	Ring    string `json:"ring"`
 	Version string `json:"version"`
 	Users   int64  `json:"users"`
+	Recent  int64  `json:"recent"` // of these, seen since the exposure last changed: both sides over the same time
 }
 
 // Endpoint is a ready instance that the gateway may send requests to.

@@ -1,0 +1,6 @@
+// Package agent is the data plane's end of the link: it follows what the unit shall run, keeps the last of it
+// on disk, applies it to the gateway and the process runtime, and reports what it sees.
+//
+// It starts from the disk before it has spoken to any control plane, so that a data plane that comes up alone
+// serves what it served before. Applying is declarative and repeated after every restart.
+package agent
