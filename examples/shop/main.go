@@ -1,0 +1,125 @@
+// Command shop is a small web shop, the service that the tour, the demo and the tests take to production.
+//
+// Its versions differ by build flags alone:
+//
+//	go build -o shop-v1 -ldflags "-X main.version=v1" ./examples/shop
+//	go build -o shop-v3 -ldflags "-X main.version=v3 -X main.checkoutErrors=0.4 -X main.delay=60ms" ./examples/shop
+//	go build -o shop-v4 -ldflags "-X main.version=v4 -X main.ready=never" ./examples/shop
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Set by the linker.
+var (
+	version        = "dev"
+	checkoutErrors = "0"  // share of checkouts that answer 500
+	delay          = "0s" // added to every answer
+	ready          = "yes"
+)
+
+type product struct {
+	ID    int     `json:"id"`
+	Name  string  `json:"name"`
+	Price float64 `json:"price"`
+}
+
+var products = []product{{1, "Kettle", 39.9}, {2, "Teapot", 24.5}, {3, "Mug", 9}, {4, "Tea, 100 g", 12.8}}
+
+func main() {
+	listen := flag.String("listen", cmp.Or(os.Getenv("ADDRESS"), "127.0.0.1:9000"), "address to listen on")
+	flag.Parse()
+	if err := run(*listen); err != nil {
+		slog.Error("shop stops", "err", err)
+		os.Exit(1)
+	}
+}
+
+func run(listen string) error {
+	errorShare, err := strconv.ParseFloat(checkoutErrors, 64)
+	if err != nil {
+		return fmt.Errorf("checkoutErrors: %w", err)
+	}
+	wait, err := time.ParseDuration(delay)
+	if err != nil {
+		return fmt.Errorf("delay: %w", err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+
+	server := &http.Server{Addr: listen, Handler: slowed(wait, routes(errorShare)), ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.ListenAndServe() }()
+	slog.Info("shop is open", "version", version, "listen", listen, "greeting", os.Getenv("GREETING"))
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		slog.Info("shop closes", "version", version)
+		end, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return server.Shutdown(end)
+	}
+}
+
+func routes(errorShare float64) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "Welcome to the shop, version %s. %s\n", version, os.Getenv("GREETING"))
+	})
+	mux.HandleFunc("GET /products", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, products) })
+	mux.HandleFunc("POST /cart", func(w http.ResponseWriter, r *http.Request) {
+		var p product
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&p); err != nil {
+			answer(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+			return
+		}
+		answer(w, http.StatusCreated, p)
+	})
+	mux.HandleFunc("POST /checkout", func(w http.ResponseWriter, _ *http.Request) {
+		if rand.Float64() < errorShare {
+			answer(w, http.StatusInternalServerError, map[string]string{"error": "the payment could not be booked"})
+			return
+		}
+		answer(w, http.StatusOK, map[string]string{"order": strconv.FormatUint(rand.Uint64(), 36), "version": version})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if ready != "yes" {
+			http.Error(w, "the catalogue cannot be read", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	return mux
+}
+
+func slowed(wait time.Duration, next http.Handler) http.Handler {
+	if wait == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			time.Sleep(wait)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
