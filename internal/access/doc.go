@@ -1,0 +1,3 @@
+// Package access knows who signs in. A token is 256 random bits; the store holds only its SHA-256, from which it
+// cannot be had back, with a name and a role. Every sign-in looks at the store, so that a deleted token ends at once.
+package access

@@ -1,0 +1,68 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/ringfence/ringfence/internal/errs"
+)
+
+// Role is what a principal is trusted with.
+type Role string
+
+// The roles.
+const (
+	Admin     Role = "admin"     // everything
+	Viewer    Role = "viewer"    // reading, without artifacts and backups
+	DataPlane Role = "dataplane" // what a data plane needs to run its unit, and nothing else
+)
+
+// Roles are all roles.
+var Roles = []Role{Admin, Viewer, DataPlane}
+
+// Action is what a request does, as coarse as roles tell apart.
+type Action string
+
+// The actions.
+const (
+	Anyone  Action = "anyone"  // needs no sign-in: health, the API's own description
+	Self    Action = "self"    // asking who one is; every principal may
+	Read    Action = "read"    // what is declared, what runs, the record, the metrics
+	Change  Action = "change"  // whatever changes state
+	Fetch   Action = "fetch"   // the content of artifacts
+	Operate Action = "operate" // what a data plane does for its unit
+	Export  Action = "export"  // a copy of everything, hashed tokens included
+)
+
+var granted = map[Role][]Action{
+	Admin:     {Self, Read, Change, Fetch, Operate, Export},
+	Viewer:    {Self, Read},
+	DataPlane: {Self, Fetch, Operate},
+}
+
+// Principal is someone who has signed in.
+type Principal struct {
+	Name string `json:"name" doc:"name of the token"`
+	Role Role   `json:"role" enum:"admin,viewer,dataplane" doc:"what it is trusted with"`
+}
+
+// Actor is the principal as it stands in events.
+func (p Principal) Actor() string {
+	if p.Role == DataPlane {
+		return "system:" + p.Name
+	}
+	return "user:" + p.Name
+}
+
+// Allow says whether p may do a; the zero Principal is nobody.
+func Allow(p Principal, a Action) error {
+	switch {
+	case a == Anyone:
+		return nil
+	case p == Principal{}:
+		return errs.E(errs.Denied, "not signed in").Next("Send a token: Authorization: Bearer rf_…")
+	case slices.Contains(granted[p.Role], a):
+		return nil
+	}
+	return errs.E(errs.Denied, "%s has the role %s, which may not do this (%s)", p.Name, p.Role, a).
+		Next("Use a token whose role may: admin may do everything.")
+}
