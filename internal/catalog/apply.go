@@ -1,0 +1,178 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/store"
+)
+
+// MaxSet is how many resources may be applied at once.
+const MaxSet = 1000
+
+// Action is what applying a resource does.
+type Action string
+
+// The actions.
+const (
+	Created   Action = "created"
+	Changed   Action = "changed"
+	Unchanged Action = "unchanged"
+)
+
+// Item is what happened, or in a dry run would happen, to one resource.
+type Item struct {
+	Kind    string             `json:"kind" doc:"kind of the resource"`
+	Name    string             `json:"name" doc:"name of the resource"`
+	Action  Action             `json:"action" enum:"created,changed,unchanged" doc:"what was done, or in a dry run would be"`
+	Changes []resource.Change  `json:"changes,omitempty" doc:"the fields that differ"`
+	Before  *resource.Resource `json:"before,omitempty" doc:"the resource as it was"`
+	After   *resource.Resource `json:"after" doc:"the resource as it is now, in canonical form"`
+}
+
+// Result is what Apply did.
+type Result struct {
+	DryRun bool   `json:"dryRun" doc:"nothing was written"`
+	Items  []Item `json:"items" doc:"one for each resource, in the order given"`
+}
+
+// Applied is the data of the event resource.applied.
+type Applied struct {
+	Action  Action            `json:"action" doc:"created or changed"`
+	Changes []resource.Change `json:"changes" doc:"the fields that differ"`
+	More    int               `json:"more,omitempty" doc:"how many further changes are left out"`
+}
+
+// maxChanges bounds what one event holds.
+const maxChanges = 200
+
+// Apply makes what is declared be as in set, all of it or nothing; resources that set does not name stay as they are.
+func (c *Catalog) Apply(ctx context.Context, actor string, now time.Time, set []resource.Resource, dryRun bool) (Result, error) {
+	if len(set) == 0 || len(set) > MaxSet {
+		return Result{}, errs.E(errs.Invalid, "got %d resources, expected 1 to %d", len(set), MaxSet)
+	}
+	set, problems := canonical(set)
+	if len(problems) > 0 {
+		return Result{}, resource.Refuse(problems)
+	}
+	var res Result
+	err := retry(ctx, func() error {
+		s, err := c.read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := c.judge(ctx, s, set); err != nil {
+			return err
+		}
+		res = Result{DryRun: dryRun, Items: plan(s, set)}
+		if dryRun {
+			return nil
+		}
+		return c.commit(ctx, actor, now, s, res.Items)
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	return res, nil
+}
+
+// canonical judges each resource on its own.
+func canonical(set []resource.Resource) ([]resource.Resource, []resource.Problem) {
+	var problems []resource.Problem
+	out := make([]resource.Resource, len(set))
+	for i, r := range set {
+		full, ps := resource.Validate(r, CheckRule)
+		for _, p := range ps {
+			p.Index = i
+			problems = append(problems, p)
+		}
+		out[i] = full
+	}
+	return out, problems
+}
+
+// CheckRule says what is wrong with a targeting rule.
+func CheckRule(rule json.RawMessage) error {
+	_, err := exposure.CompileRule(rule, exposure.Options{Strict: true})
+	return err
+}
+
+// judge looks at the whole that would be there after set is applied.
+func (c *Catalog) judge(ctx context.Context, s state, set []resource.Resource) error {
+	fresh := map[string]bool{}
+	var problems []resource.Problem
+	for i, r := range set {
+		fresh[r.Key()] = true
+		if r.Kind == resource.KindRelease {
+			problems = append(problems, resource.Problem{Index: i, Kind: r.Kind, Name: r.Metadata.Name, Path: "kind",
+				Msg: "a release is not applied but made, together with its artifact", Expected: "Segment, RingPlan or Service"})
+		}
+	}
+	var whole []resource.Resource
+	for _, r := range s.set {
+		if !fresh[r.Key()] {
+			whole = append(whole, r)
+		}
+	}
+	stay := len(whole)
+	for _, p := range resource.Check(append(whole, set...)) {
+		p.Index = max(p.Index-stay, -1)
+		problems = append(problems, p)
+	}
+	return resource.Refuse(problems)
+}
+
+// plan says what has to be done for set.
+func plan(s state, set []resource.Resource) []Item {
+	items := make([]Item, len(set))
+	for i, r := range set {
+		it := Item{Kind: r.Kind, Name: r.Metadata.Name, Action: Created, After: &r}
+		if doc, ok := s.docs[r.Key()]; ok {
+			if old, err := decode(doc); err == nil {
+				it.Before, it.Action = &old, Changed
+			}
+		}
+		it.Changes = resource.Changes(it.Before, it.After)
+		if it.Before != nil && len(it.Changes) == 0 {
+			it.Action, it.Before = Unchanged, nil
+		}
+		items[i] = it
+	}
+	return items
+}
+
+func (c *Catalog) commit(ctx context.Context, actor string, now time.Time, s state, items []Item) error {
+	var w store.Write
+	for _, it := range items {
+		if it.Action == Unchanged {
+			continue
+		}
+		body, err := json.Marshal(it.After)
+		if err != nil {
+			return fmt.Errorf("%s: %w", it.After.Key(), err)
+		}
+		w.Puts = append(w.Puts, store.Doc{Kind: it.Kind, Name: it.Name, Rev: s.docs[it.After.Key()].Rev, Updated: now, Body: body})
+		data := Applied{Action: it.Action, Changes: it.Changes}
+		if n := len(data.Changes); n > maxChanges {
+			data.Changes, data.More = data.Changes[:maxChanges], n-maxChanges
+		}
+		e, err := audit.New(now, "resource.applied", actor, it.After.Key(), data)
+		if err != nil {
+			return err
+		}
+		w.Events = append(w.Events, e)
+	}
+	if len(w.Puts) == 0 {
+		return nil
+	}
+	s.head.Updated = now
+	w.Puts = append(w.Puts, s.head)
+	_, err := c.Store.Commit(ctx, w)
+	return err
+}
