@@ -67,7 +67,7 @@ func (c *Catalog) Apply(ctx context.Context, actor string, now time.Time, set []
 		if err != nil {
 			return err
 		}
-		if err := c.judge(ctx, s, set); err != nil {
+		if err := judge(s, set); err != nil {
 			return err
 		}
 		res = Result{DryRun: dryRun, Items: plan(s, set)}
@@ -104,7 +104,7 @@ func CheckRule(rule json.RawMessage) error {
 }
 
 // judge looks at the whole that would be there after set is applied.
-func (c *Catalog) judge(ctx context.Context, s state, set []resource.Resource) error {
+func judge(s state, set []resource.Resource) error {
 	fresh := map[string]bool{}
 	var problems []resource.Problem
 	for i, r := range set {
@@ -121,7 +121,12 @@ func (c *Catalog) judge(ctx context.Context, s state, set []resource.Resource) e
 		}
 	}
 	stay := len(whole)
-	for _, p := range resource.Check(append(whole, set...)) {
+	whole = append(whole, set...)
+	found := resource.Check(whole)
+	if len(found) == 0 {
+		found = compiles(whole)
+	}
+	for _, p := range found {
 		p.Index = max(p.Index-stay, -1)
 		problems = append(problems, p)
 	}
