@@ -1,0 +1,186 @@
+package gateway
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/exposure"
+)
+
+// exchange is one request on its way: routed, claimed, sent, answered, counted.
+type exchange struct {
+	g     *Gateway
+	w     http.ResponseWriter
+	r     *http.Request
+	start time.Time
+	user  exposure.Context
+	fresh bool // user.TargetingKey was made for this request
+
+	rt     *route
+	tg     *target // claimed; nil while held
+	last   *target // what the request is counted for
+	stream *stream // set once it is one; the claim is then released
+	head   time.Time
+
+	body    reqBody
+	code    int    // what it is counted as; 0: not at all
+	failure string // reason, when the gateway is to blame or to answer
+	cut     bool   // the answer is broken off: the client's connection must be, too
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// ServeHTTP takes a request to the version that its user's ring is given.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchanges.Get().(*exchange)
+	x.g, x.w, x.r, x.start = g, w, r, time.Now()
+	if x.run() {
+		panic(http.ErrAbortHandler) // the way to break off an answer in net/http
+	}
+}
+
+// run serves the exchange and reports whether the client's connection is to be broken off.
+func (x *exchange) run() (cut bool) {
+	defer func() {
+		x.count()
+		x.unclaim()
+		cut = x.cut
+		attrs := x.user.Attributes
+		buf := x.body.small
+		*x = exchange{}
+		x.user.Attributes, x.body.small = attrs, buf[:0]
+		exchanges.Put(x)
+	}()
+	if x.g.closing.Load() {
+		x.w.Header().Set("Connection", "close")
+	}
+	if !x.acceptable() {
+		return
+	}
+	x.serve()
+	return
+}
+
+// acceptable refuses what no service can be asked.
+func (x *exchange) acceptable() bool {
+	switch {
+	case x.r.Method == http.MethodConnect:
+		problem(x.w, http.StatusNotImplemented, requestDenied, "CONNECT is not supported")
+	case x.r.URL.Path != "*" && (x.r.URL.Path == "" && x.r.URL.Opaque != "" || x.r.URL.Path != "" && x.r.URL.Path[0] != '/'):
+		problem(x.w, http.StatusBadRequest, requestError, "the request target is not a path")
+	default:
+		return true
+	}
+	return false
+}
+
+// serve sends the request until it is answered. A request whose every connect fails is tried for a short time:
+// an instance that just died is soon known to be gone, and one that starts soon listens.
+func (x *exchange) serve() {
+	var avoid *endpoint
+	var until time.Time
+	pause := 5 * time.Millisecond
+	for sent := 0; ; {
+		ep := x.admit(avoid)
+		if ep == nil {
+			return
+		}
+		if sent == 0 && !x.body.prepare(x) {
+			return
+		}
+		ep.inFlight.Add(1)
+		out := x.send(ep)
+		ep.inFlight.Add(-1)
+		switch out {
+		case answered:
+			return
+		case unsent:
+			if until.IsZero() {
+				until = time.Now().Add(x.g.limits.ConnectRetry)
+			}
+			if time.Now().After(until) || !x.wait(pause, ep == avoid || len(*x.tg.version.endpoints.Load()) < 2) {
+				x.fail()
+				return
+			}
+			if ep == avoid {
+				pause = min(2*pause, 100*time.Millisecond)
+			}
+		case lost:
+			if sent++; sent > 2 || !x.body.replayable(x.r) {
+				x.fail()
+				return
+			}
+		case failed:
+			x.fail()
+			return
+		}
+		avoid = ep
+	}
+}
+
+// wait pauses before a further connect, when one is needed; false when the client has gone.
+func (x *exchange) wait(d time.Duration, needed bool) bool {
+	if !needed {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-x.r.Context().Done():
+		x.failure = clientDisconnect
+		return false
+	}
+}
+
+// outcome is how sending a request to an instance ended; failure says why when it is not answered.
+type outcome int
+
+const (
+	answered outcome = iota // an answer was begun, or the client is gone: nothing more can be done
+	unsent                  // the instance has not seen a byte of it
+	lost                    // sent, and no byte of an answer came
+	failed
+)
+
+// fail answers for a service that gave no answer.
+func (x *exchange) fail() {
+	if x.r.Context().Err() != nil {
+		x.code, x.cut = 499, true
+		return
+	}
+	if x.failure == clientDisconnect {
+		x.code, x.cut = 499, true
+		return
+	}
+	x.refuse(statusFor(x.failure), x.failure, "the service gave no answer")
+	x.last.series.failed(x.failure)
+}
+
+// refuse answers for the gateway itself.
+func (x *exchange) refuse(status int, errorType, detail string) {
+	x.code = status
+	x.w.Header().Del("Trailer")
+	problem(x.w, status, errorType, detail)
+}
+
+// broken notes that an answer was cut after it had begun.
+func (x *exchange) broken(reason string) outcome {
+	x.cut, x.code = true, http.StatusBadGateway
+	x.last.series.failed(reason)
+	return answered
+}
+
+// count adds the exchange to the metrics of the target it was last claimed for.
+func (x *exchange) count() {
+	if x.code == 0 || x.last == nil {
+		return
+	}
+	took := time.Since(x.start)
+	if x.stream != nil {
+		took = x.head.Sub(x.start)
+	}
+	x.last.series.done(x.code, took)
+}

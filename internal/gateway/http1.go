@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// turn is one exchange on one HTTP/1.1 connection.
+type turn struct {
+	x    *exchange
+	c    *conn
+	pump *pump
+	up   string // the protocol that the client asks to upgrade to
+	keep bool   // the connection is sound after this exchange
+}
+
+// send puts the request to an instance and its answer to the client.
+func (x *exchange) send(ep *endpoint) outcome {
+	if x.rt.h2c {
+		return x.sendHTTP2(ep)
+	}
+	c, err := ep.pool.get(x.r.Context())
+	if err != nil {
+		return x.unconnected(ep, err)
+	}
+	t := turn{x: x, c: c}
+	stop := context.AfterFunc(x.r.Context(), c.abort)
+	out := t.run()
+	if !stop() || !t.keep {
+		c.Close()
+	} else {
+		ep.pool.put(c)
+	}
+	return out
+}
+
+// unconnected notes a failed connect.
+func (x *exchange) unconnected(ep *endpoint, err error) outcome {
+	if x.r.Context().Err() != nil {
+		x.failure = clientDisconnect
+		return failed
+	}
+	x.failure = connectReason(err)
+	ep.downUntil.Store(time.Now().Add(time.Second).UnixNano())
+	return unsent
+}
+
+func (t *turn) run() outcome {
+	x, c := t.x, t.c
+	t.up = upgradeOf(x.r)
+	c.out = x.appendRequest(c.out[:0], t.up)
+	if x.body.kind == whole {
+		c.out = append(c.out, x.body.small...)
+	}
+	if n, err := c.Write(c.out); err != nil {
+		x.failure = terminated
+		if n == 0 && x.r.Context().Err() == nil {
+			return unsent
+		}
+		return lost
+	}
+	if x.body.kind == streamed {
+		if x.r.Header["Expect"] == nil || !c.answersWithin(time.Second) {
+			t.pump = x.startPump(c)
+		}
+	}
+	out := t.await()
+	if t.pump != nil && !t.pump.stop(x, c) {
+		t.keep = false
+		if !x.cut && x.code == 0 {
+			return t.bodyFailed(out)
+		}
+	}
+	if x.body.kind == streamed && t.pump == nil {
+		t.keep = false // announced, and never sent
+	}
+	return out
+}
+
+// bodyFailed says what becomes of a request whose body could not be sent and that has no answer.
+func (t *turn) bodyFailed(out outcome) outcome {
+	switch {
+	case errors.Is(t.pump.err, errTooLarge):
+		t.x.w.Header().Set("Connection", "close")
+		t.x.refuse(http.StatusRequestEntityTooLarge, requestError, "the request body is larger than the service takes")
+		return answered
+	case errors.Is(t.pump.err, errClient):
+		t.x.code, t.x.cut = 499, true
+		return answered
+	}
+	return out
+}
+
+// answersWithin waits for the first byte of an answer.
+func (c *conn) answersWithin(d time.Duration) bool {
+	c.SetReadDeadline(time.Now().Add(d))
+	_, err := c.br.Peek(1)
+	return err == nil
+}
+
+// await reads the head of the answer, passing interim ones on, and relays the rest.
+func (t *turn) await() outcome {
+	x, c, h := t.x, t.c, &t.c.head
+	for {
+		if err := t.firstByte(); err != nil {
+			return t.noAnswer(err)
+		}
+		var err error
+		if c.in, err = readHead(c.br, c.in, h); err != nil {
+			return t.noAnswer(err)
+		}
+		switch {
+		case h.code == http.StatusSwitchingProtocols:
+			return t.switched()
+		case h.code == http.StatusContinue:
+		case h.code < 200:
+			t.interim()
+		default:
+			return t.relay()
+		}
+		if x.body.kind == streamed && t.pump == nil {
+			t.pump = x.startPump(c)
+		}
+	}
+}
+
+// firstByte waits until an answer begins. Its time runs from when the request's body was taken in.
+func (t *turn) firstByte() error {
+	t.c.in = t.c.in[:0]
+	for {
+		sending := !t.pump.finished()
+		t.deadline(time.Now().Add(t.x.rt.timeout))
+		if _, err := t.c.br.Peek(1); !sending || !errors.Is(err, os.ErrDeadlineExceeded) || t.x.r.Context().Err() != nil {
+			return err
+		}
+	}
+}
+
+// deadline sets when reading ends, zero for never. That of an abort, which may just have come, is not undone.
+func (t *turn) deadline(at time.Time) {
+	t.c.SetReadDeadline(at)
+	if t.x.r.Context().Err() != nil {
+		t.c.abort()
+	}
+}
+
+// interim passes a 103 and the like on.
+func (t *turn) interim() {
+	dst := t.x.w.Header()
+	saved := dst.Clone()
+	t.c.head.header(dst)
+	delete(dst, "Content-Type")
+	t.x.w.WriteHeader(t.c.head.code)
+	clear(dst)
+	for k, v := range saved {
+		dst[k] = v
+	}
+}
+
+// noAnswer says why no final head came.
+func (t *turn) noAnswer(err error) outcome {
+	x, c := t.x, t.c
+	switch {
+	case x.r.Context().Err() != nil:
+		x.failure = clientDisconnect
+		return failed
+	case errors.Is(err, errMalformed):
+		x.failure = protocolError
+		return failed
+	case errors.Is(err, errHeaderLarge):
+		x.failure = headerTooLarge
+		return failed
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		x.failure = responseTimeout
+		return failed
+	}
+	x.failure = terminated
+	if len(c.in) > 0 || err == io.ErrUnexpectedEOF {
+		x.failure = incomplete
+		return failed
+	}
+	return lost
+}

@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// h2client speaks HTTP/2 cleartext with one instance, as gRPC services want it.
+type h2client struct{ t *http.Transport }
+
+type connectError struct{ err error }
+
+func (e connectError) Error() string { return e.err.Error() }
+func (e connectError) Unwrap() error { return e.err }
+
+func newH2client(address string, l Limits) *h2client {
+	d := net.Dialer{Timeout: l.ConnectTimeout, KeepAlive: 30 * time.Second}
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return &h2client{&http.Transport{
+		Protocols:          p,
+		DisableCompression: true,
+		IdleConnTimeout:    l.PoolIdle,
+		HTTP2:              &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, err := d.DialContext(ctx, "tcp", address)
+			if err != nil {
+				return nil, connectError{err}
+			}
+			return c, nil
+		},
+	}}
+}
+
+func (h *h2client) close() { h.t.CloseIdleConnections() }
+
+func (e *endpoint) http2(l Limits) *h2client {
+	e.h2once.Do(func() { e.h2 = newH2client(e.address, l) })
+	return e.h2
+}
+
+// h2body notes whether any of the body was taken, and bounds it.
+type h2body struct {
+	io.ReadCloser
+	taken atomic.Bool
+	left  int64 // -1: no limit
+	large atomic.Bool
+}
+
+func (b *h2body) Read(p []byte) (int, error) {
+	b.taken.Store(true)
+	n, err := b.ReadCloser.Read(p)
+	if b.left >= 0 {
+		if b.left -= int64(n); b.left < 0 {
+			b.large.Store(true)
+			return 0, errTooLarge
+		}
+	}
+	return n, err
+}
+
+// Close leaves the client's body open: net/http closes it when the handler returns.
+func (b *h2body) Close() error { return nil }
+
+// sendHTTP2 is send for instances that speak HTTP/2.
+func (x *exchange) sendHTTP2(ep *endpoint) outcome {
+	client := ep.http2(x.g.limits)
+	if client == nil { // closed while this request was on its way to it
+		x.failure = refused
+		return unsent
+	}
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	defer cancel(nil)
+	timer := time.AfterFunc(x.rt.timeout, func() { cancel(os504) })
+	defer timer.Stop()
+	req, body := x.http2Request(ctx, ep)
+	if body != nil && x.r.ProtoMajor == 1 {
+		http.NewResponseController(x.w).EnableFullDuplex()
+	}
+	res, err := client.t.RoundTrip(req)
+	if body != nil {
+		x.body.started = x.body.started || body.taken.Load()
+	}
+	if err != nil {
+		return x.noHTTP2(ctx, ep, body, err)
+	}
+	timer.Stop()
+	defer res.Body.Close()
+	return x.relayHTTP2(res, cancel)
+}
+
+var (
+	os504       = errors.New("no response in time")
+	errStreamIn = errors.New("the stream's time is over")
+)
+
+func (x *exchange) noHTTP2(ctx context.Context, ep *endpoint, body *h2body, err error) outcome {
+	var ce connectError
+	switch {
+	case x.r.Context().Err() != nil:
+		x.failure = clientDisconnect
+	case errors.As(err, &ce) && !x.body.started:
+		return x.unconnected(ep, ce.err)
+	case body != nil && body.large.Load():
+		x.refuse(http.StatusRequestEntityTooLarge, requestError, "the request body is larger than the service takes")
+		return answered
+	case context.Cause(ctx) == os504:
+		x.failure = responseTimeout
+	default:
+		x.failure = terminated
+		return lost
+	}
+	return failed
+}
+
+// http2Request is the request as the instance is to see it.
+func (x *exchange) http2Request(ctx context.Context, ep *endpoint) (*http.Request, *h2body) {
+	r := x.r
+	h := make(http.Header, len(r.Header)+4)
+	trusted := x.fromTrusted()
+	hop := strings.Join(r.Header["Connection"], ",")
+	for k, vs := range r.Header {
+		if !hopByHop(k) && k != "Content-Length" && !x.replaced(k, trusted) && !(hop != "" && hasToken(hop, k)) {
+			h[k] = vs
+		}
+	}
+	fields, _ := parseFields(nil, string(x.appendForwarded(nil, trusted)))
+	for _, f := range fields {
+		h[f.key] = append(h[f.key], f.value)
+	}
+	if hasToken(r.Header.Get("Te"), "trailers") {
+		h.Set("Te", "trailers")
+	}
+	if h["User-Agent"] == nil {
+		h["User-Agent"] = []string{""} // net/http is not to add its own
+	}
+	u, err := url.ParseRequestURI(x.target())
+	if err != nil {
+		u = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	}
+	u.Scheme, u.Host = "http", ep.address
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, mh textproto.MIMEHeader) error {
+		if code == http.StatusContinue {
+			return nil
+		}
+		return nil
+	}})
+	req := (&http.Request{Method: r.Method, URL: u, Host: r.Host, Header: h, ContentLength: r.ContentLength, Trailer: r.Trailer}).WithContext(ctx)
+	if x.body.kind == noBody {
+		return req, nil
+	}
+	b := &h2body{ReadCloser: r.Body, left: x.rt.maxBody}
+	req.Body = b
+	return req, b
+}
+
+// relayHTTP2 passes the response on. A gRPC exchange that has begun to answer is a stream from there on.
+func (x *exchange) relayHTTP2(res *http.Response, cancel context.CancelCauseFunc) outcome {
+	dst := x.w.Header()
+	for k, vs := range res.Header {
+		if !hopByHop(k) {
+			dst[k] = append(dst[k], vs...)
+		}
+	}
+	if dst["Content-Type"] == nil {
+		dst["Content-Type"] = nil
+	}
+	for k := range res.Trailer {
+		dst.Add("Trailer", k)
+	}
+	x.begin(res.StatusCode)
+	grpc := strings.HasPrefix(res.Header.Get("Content-Type"), "application/grpc")
+	var ended atomic.Bool
+	if grpc || strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+		x.becomeStream(func() { ended.Store(true); cancel(errStreamIn) })
+	}
+	x.w.WriteHeader(res.StatusCode)
+	x.code = res.StatusCode
+	err := x.copyHTTP2(res)
+	switch {
+	case err == nil:
+		return answered
+	case ended.Load():
+		if grpc { // the client is told to come again, which reaches another version
+			dst.Set(http.TrailerPrefix+"Grpc-Status", "14")
+			dst.Set(http.TrailerPrefix+"Grpc-Message", "the version behind this stream was replaced")
+		}
+		return answered
+	case !errors.Is(err, errUpstream) || x.r.Context().Err() != nil:
+		x.cut = true
+		return answered
+	}
+	return x.broken(incomplete)
+}
+
+func (x *exchange) copyHTTP2(res *http.Response) error {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	rc := http.NewResponseController(x.w)
+	announced := len(res.Trailer)
+	for {
+		n, err := res.Body.Read(buf[:])
+		if n > 0 {
+			if _, werr := x.w.Write(buf[:n]); werr != nil {
+				return werr
+			}
+			if ferr := rc.Flush(); ferr != nil {
+				return ferr
+			}
+		}
+		if err == nil {
+			continue
+		}
+		if err != io.EOF {
+			return errUpstream
+		}
+		if len(res.Trailer) > announced && n == 0 {
+			rc.Flush()
+		}
+		for k, vs := range res.Trailer {
+			for _, v := range vs {
+				x.w.Header().Add(http.TrailerPrefix+k, v)
+			}
+		}
+		return nil
+	}
+}

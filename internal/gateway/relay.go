@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+var errUpstream = errors.New("the service cut its response")
+
+// relay passes a final response on.
+func (t *turn) relay() outcome {
+	x, c, h := t.x, t.c, &t.c.head
+	dst := x.w.Header()
+	h.header(dst)
+	x.begin(h.code)
+	if !t.pump.finished() && x.r.ProtoMajor == 1 {
+		dst.Set("Connection", "close") // what is left of the request body must not be read as a request
+	}
+	var ended *atomic.Bool
+	if strings.HasPrefix(dst.Get("Content-Type"), "text/event-stream") {
+		ended = new(atomic.Bool)
+		x.becomeStream(func() { ended.Store(true); c.abort() })
+		h.close = true // the end of a stream may come late: no other request shall meet it
+	}
+	x.w.WriteHeader(h.code)
+	x.code = h.code
+	err := t.copyBody()
+	switch {
+	case err == nil:
+		t.keep = !h.close && !h.noLengthBody(x.r.Method) && c.br.Buffered() == 0
+		return answered
+	case ended != nil && ended.Load():
+		return answered
+	case !errors.Is(err, errUpstream) || x.r.Context().Err() != nil:
+		x.cut = true // the client left
+		return answered
+	}
+	return x.broken(incomplete)
+}
+
+// begin does what comes before the head of every answer of the service.
+func (x *exchange) begin(code int) {
+	x.last.series.users.add(x.user.TargetingKey)
+	x.tellKey()
+	if x.g.closing.Load() {
+		x.w.Header().Set("Connection", "close")
+	}
+}
+
+// bodyless reports whether a response has no body whatever its header says.
+func (h *response) bodyless(method string) bool {
+	return method == http.MethodHead || h.code == http.StatusNoContent || h.code == http.StatusNotModified
+}
+
+// noLengthBody reports whether the body ends with the connection.
+func (h *response) noLengthBody(method string) bool { return h.noLength && !h.bodyless(method) }
+
+// copyBody copies the body and the trailers. It returns errUpstream when the service is at fault, else the client's error.
+func (t *turn) copyBody() error {
+	x, c, h := t.x, t.c, &t.c.head
+	switch {
+	case h.bodyless(x.r.Method):
+		return nil
+	case h.chunked:
+		t.deadline(time.Time{})
+		if err := t.copyStream(httputil.NewChunkedReader(c.br)); err != nil {
+			return err
+		}
+		return t.trailers()
+	case h.length >= 0:
+		return t.copyLength(h.length)
+	}
+	t.deadline(time.Time{})
+	return t.copyStream(c.br)
+}
+
+// copyLength copies n bytes. What is there already is written from where it lies.
+func (t *turn) copyLength(n int64) error {
+	c := t.c
+	if have := int64(c.br.Buffered()); have > 0 && n > 0 {
+		b, _ := c.br.Peek(int(min(have, n)))
+		if _, err := t.x.w.Write(b); err != nil {
+			return err
+		}
+		c.br.Discard(len(b))
+		n -= int64(len(b))
+	}
+	if n == 0 {
+		return nil
+	}
+	t.deadline(time.Time{})
+	return t.copyStream(&lengthReader{c.br, n})
+}
+
+// lengthReader reads n bytes; an earlier end is an error.
+type lengthReader struct {
+	r io.Reader
+	n int64
+}
+
+func (l *lengthReader) Read(p []byte) (int, error) {
+	if l.n == 0 {
+		return 0, io.EOF
+	}
+	n, err := l.r.Read(p[:min(int64(len(p)), l.n)])
+	if l.n -= int64(n); err == io.EOF && l.n > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// copyStream copies until the end, and lets the client have everything before it waits for more.
+func (t *turn) copyStream(src io.Reader) error {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	rc := http.NewResponseController(t.x.w)
+	for {
+		if t.c.br.Buffered() == 0 {
+			if err := rc.Flush(); err != nil {
+				return err
+			}
+		}
+		n, err := src.Read(buf[:])
+		if n > 0 {
+			if _, werr := t.x.w.Write(buf[:n]); werr != nil {
+				return werr
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return errUpstream
+		}
+	}
+}
+
+// trailers passes on the fields after a chunked body.
+func (t *turn) trailers() error {
+	c := t.c
+	var err error
+	if c.in, err = readBlock(c.br, c.in[:0]); err != nil {
+		return errUpstream
+	}
+	if len(c.in) <= 2 {
+		return nil
+	}
+	fields, err := parseFields(nil, string(c.in))
+	if err != nil {
+		return errUpstream
+	}
+	http.NewResponseController(t.x.w).Flush() // a response not yet begun would be sent without trailers
+	dst := t.x.w.Header()
+	for _, f := range fields {
+		switch {
+		case hopByHop(f.key) || f.key == "Content-Length" || f.key == "Trailer":
+		default:
+			dst.Add(http.TrailerPrefix+f.key, f.value)
+		}
+	}
+	return nil
+}
