@@ -53,7 +53,7 @@ func (s situation) start(rel resource.Release, actor string, replace bool, now t
 		d.gone = rollout.FoldAll(d.state, d.goneEvents)
 	}
 	d.live.Slots = d.live.slotsFor(slotOf(s.spec, rel))
-	started := rollout.Event{}
+	var started rollout.Event
 	d.state, started = rollout.Start(s.newState(d.live, rel, actor), now)
 	d.events = []rollout.Event{started}
 	return d, nil

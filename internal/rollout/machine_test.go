@@ -30,7 +30,7 @@ func newMachine(t *rapid.T) *machine {
 	for i := range n {
 		s.Rings = append(s.Rings, Ring{Name: string(rune('a' + i)), Bake: fleet.Dur(time.Duration(i+1) * time.Minute)})
 	}
-	started := Event{}
+	var started Event
 	m.s, started = Start(s, m.now)
 	m.events = append(m.events, started)
 	return m

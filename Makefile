@@ -1,0 +1,57 @@
+# Ringfence. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GO ?= go
+VENDOR := internal/ui/assets/vendor
+STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo -race)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+assets: ## the browser libraries, from the module cache into the UI
+	@mkdir -p $(VENDOR)
+	@cd assets && $(GO) mod download github.com/bigskysoftware/htmx github.com/leeoniya/uPlot && \
+	  htmx=$$($(GO) list -m -f '{{.Dir}}' github.com/bigskysoftware/htmx) && uplot=$$($(GO) list -m -f '{{.Dir}}' github.com/leeoniya/uPlot) && \
+	  install -m 644 $$htmx/dist/htmx.min.js $$uplot/dist/uPlot.iife.min.js $$uplot/dist/uPlot.min.css ../$(VENDOR)/
+
+build: assets ## bin/ringfence
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/ringfence/ringfence/internal/cli.version=$(VERSION)" -o bin/ringfence ./cmd/ringfence
+
+demo: build ## the main job: three releases through the rings, under traffic
+	@bin/ringfence demo
+
+tools: ## PostgreSQL and chromium for the tests, where they are missing and may be installed
+	@test/tools.sh
+
+check: assets ## gofmt, vet, staticcheck, architecture rules, unit tests
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	@$(GO) vet ./...
+	@$(STATICCHECK) ./...
+	@$(GO) test -short $(RACE) ./internal/... ./test/arch/...
+
+test: build tools ## everything but the slow suites
+	@$(GO) test ./...
+
+storm: build ## kill the planes 200 times during rollouts under traffic
+	@RINGFENCE_STORM=200 $(GO) test -count=1 -timeout 60m -run TestStorm -v ./test/crash/
+
+bench: ## ring lookup, Next, e-process update, event append on both stores
+	@$(GO) test -run '^$$' -bench 'Lookup|Next|Add|Append' -benchmem ./internal/exposure ./internal/rollout ./internal/health ./internal/store/...
+
+bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
+	@$(GO) run ./bench/gateway
+
+verdict-table: ## false stops and delays of the verdict, simulated
+	@$(GO) run ./bench/verdict-table
+
+deps: build ## direct dependencies, modules, binary size
+	@$(GO) list -m -f '{{if not (or .Indirect .Main)}}{{.Path}} {{.Version}}{{end}}' all | sed '/^$$/d'
+	@echo "modules in the binary: $$($(GO) version -m bin/ringfence | grep -c $$'^\tdep')"
+	@echo "binary: $$(( $$(stat -c %s bin/ringfence) / 1048576 )) MB"
+
+clean: ## remove what was built
+	@rm -rf bin $(VENDOR)
+
+.PHONY: help assets build demo tools check test storm bench bench-gateway verdict-table deps clean
