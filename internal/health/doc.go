@@ -1,6 +1,15 @@
 // Package health turns signals into verdicts: pass, hold or fail, with reasons and numbers.
 //
 // Bad events of a canary are compared with those of stable over the same time by an e-process, which may be
-// looked at after every sample: the chance that a healthy canary is ever failed is at most alpha. No evidence
-// is a verdict of its own, hold; it never means pass.
+// looked at after every sample: the chance that a canary no worse than maxRatio allows is ever failed by the
+// comparison is at most alpha, however long it is watched. The absolute limit maxShare is judged in the same way,
+// with the same bound of its own. No evidence is a verdict of its own, hold; it never means pass.
+//
+// A Process folds samples as they come. It is plain data: it may be stored as JSON and read back in the middle,
+// or built again from the samples, and gives the same judgement. Fail is final: later samples change nothing,
+// and the evidence stays what it was at the stop.
+//
+// The bounds hold for requests that go bad independently of each other, given what moves both sides alike.
+// Traffic, shares and the common failure rate may change from sample to sample as they like; one broken user
+// who retries a hundred times is counted a hundred times, however, so users that repeat themselves cost trust.
 package health

@@ -12,6 +12,7 @@ const (
 // Gate is the condition to judge by. Zero values mean the defaults, which Defaults fills in.
 type Gate struct {
 	Signal        string  `json:"signal,omitempty"`        // errors, latency
+	Over          string  `json:"over,omitempty"`          // for latency: the threshold in seconds, a label of the metric
 	Compare       string  `json:"compare,omitempty"`       // stable (default) or none
 	Alpha         float64 `json:"alpha,omitempty"`         // 0.01
 	MaxRatio      float64 `json:"maxRatio,omitempty"`      // 1
@@ -44,7 +45,9 @@ type Evidence struct {
 	CanaryBad      int64   `json:"canaryBad"`
 	StableRequests int64   `json:"stableRequests"`
 	StableBad      int64   `json:"stableBad"`
-	MoreRequests   int64   `json:"moreRequests"` // canary requests still missing to the floor
+
+	ComparedRequests int64 `json:"comparedRequests"` // canary requests in samples where both sides had some
+	MoreRequests     int64 `json:"moreRequests"`     // still missing to the floor, compared ones if there is a comparison
 }
 
 // Judgement is a verdict with everything needed to explain it.
