@@ -1,0 +1,11 @@
+// Command ringfence takes changes to production one ring of users at a time.
+package main
+
+import (
+	"os"
+
+	"github.com/ringfence/ringfence/internal/app"
+	"github.com/ringfence/ringfence/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(app.Commands()...)) }

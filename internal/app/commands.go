@@ -1,0 +1,124 @@
+package app
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringfence/ringfence/internal/cli"
+)
+
+// The addresses of one machine; all on loopback.
+const (
+	listenDefault  = "127.0.0.1:7400"
+	adminDefault   = "127.0.0.1:7401"
+	gatewayDefault = "127.0.0.1:8080"
+)
+
+// databaseEnv holds the database's URL where it should not be an argument, as it may hold a password.
+const databaseEnv = "RINGFENCE_DATABASE"
+
+// Commands are those that run Ringfence itself; the others only speak to its API.
+func Commands() []*cobra.Command {
+	return []*cobra.Command{upCommand(), downCommand(), serverCommand(), dataPlaneCommand()}
+}
+
+func logger(cmd *cobra.Command) *slog.Logger {
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+}
+
+func upCommand() *cobra.Command {
+	var c UpConfig
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run control plane and data plane on this machine",
+		Long: `Runs the control plane and the data plane as two processes, with everything kept in one folder, until it is
+interrupted; the instances of your services are then stopped. One plane that dies is started again.`,
+		Example: "  ringfence up\n  ringfence up --data ./state --gateway 127.0.0.1:8000",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.Data, c.Out, c.Logger = dataFolder(cmd), cmd.OutOrStdout(), logger(cmd)
+			return Up(cmd.Context(), c)
+		},
+	}
+	f := cmd.Flags()
+	addPlaces(cmd, &c.Database, &c.Listen, &c.Scrape, &c.Step)
+	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
+	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
+	f.StringVar(&c.Unit, "unit", "local", "name of this unit")
+	return cmd
+}
+
+// addPlaces adds the flags of a control plane.
+func addPlaces(cmd *cobra.Command, database, listen *string, scrape, step *time.Duration) {
+	f := cmd.Flags()
+	f.StringVar(database, "database", os.Getenv(databaseEnv), "postgres://… to keep state there instead of in SQLite in the data folder (default $"+databaseEnv+")")
+	f.StringVar(listen, "listen", listenDefault, "address of API and UI")
+	f.DurationVar(scrape, "scrape-interval", 5*time.Second, "how often metrics are collected")
+	f.DurationVar(step, "step-interval", time.Second, "how often each rollout is decided on")
+}
+
+func downCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "down",
+		Short:   "Stop what runs in a data folder",
+		Example: "  ringfence down\n  ringfence down --data ./state",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return Down(dataFolder(cmd)) },
+	}
+}
+
+func serverCommand() *cobra.Command {
+	var c ServerConfig
+	cmd := &cobra.Command{
+		Use:     "server",
+		Short:   "Run the control plane: state, rollouts, metrics, API and UI",
+		Example: "  ringfence server --data /var/lib/ringfence\n  RINGFENCE_DATABASE=postgres://ringfence:…@db/ringfence ringfence server",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.Data, c.Logger = dataFolder(cmd), logger(cmd)
+			return Server(cmd.Context(), c)
+		},
+	}
+	addPlaces(cmd, &c.Database, &c.Listen, &c.Scrape, &c.Step)
+	return cmd
+}
+
+func dataPlaneCommand() *cobra.Command {
+	var c DataPlaneConfig
+	cmd := &cobra.Command{
+		Use:     "dataplane",
+		Short:   "Run the data plane: gateway and instances",
+		Long:    "Serves users and keeps instances running, with or without a control plane. Ended and started again, it adopts\nthe instances that it finds.",
+		Example: "  ringfence dataplane --data /var/lib/ringfence-dataplane --server http://127.0.0.1:7400 --token-file dataplane.token",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.Data, c.Logger = dataFolder(cmd), logger(cmd)
+			if c.TokenFile == "" {
+				c.TokenFile = filepath.Join(c.Data, "dataplane.token")
+			}
+			return DataPlane(cmd.Context(), c)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Unit, "unit", "local", "name of this unit")
+	f.StringVar(&c.Server, "server", "http://"+listenDefault, "URL of the control plane")
+	f.StringVar(&c.TokenFile, "token-file", "", "file with the data plane's token (default dataplane.token in the data folder)")
+	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
+	f.StringVar(&c.Admin, "admin", adminDefault, "address of the health page, metrics and logs")
+	f.BoolVar(&c.StopInstances, "stop-instances", false, "stop the instances on a clean end; without, they go on and are adopted at the next start")
+	return cmd
+}
+
+// dataFolder is the folder of --data, made absolute: it is handed to other processes.
+func dataFolder(cmd *cobra.Command) string {
+	dir, err := filepath.Abs(cli.DataFolder(cmd))
+	if err != nil {
+		return cli.DataFolder(cmd)
+	}
+	_ = os.MkdirAll(dir, 0o700)
+	return dir
+}

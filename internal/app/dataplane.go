@@ -1,0 +1,204 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/agent"
+	"github.com/ringfence/ringfence/internal/blob"
+	"github.com/ringfence/ringfence/internal/client"
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/gateway"
+	"github.com/ringfence/ringfence/internal/workload"
+)
+
+// DataPlaneConfig configures a data plane.
+type DataPlaneConfig struct {
+	Data          string // folder; it keeps the last desired state, instances' state and logs, artifacts
+	Unit          string
+	Server        string // URL of the control plane
+	TokenFile     string
+	Gateway       string // address that takes users' requests
+	Admin         string // address of the health page, metrics and logs
+	StopInstances bool   // on a clean end, stop the instances; else they go on and are adopted later
+	Logger        *slog.Logger
+}
+
+// dataPlane is a running data plane.
+type dataPlane struct {
+	DataPlaneConfig
+	token   string
+	gateway *gateway.Gateway
+	runtime *workload.Runtime
+	agent   *agent.Agent
+	users   disk
+}
+
+// DataPlane serves users and keeps instances running until ctx ends. It needs no control plane to do so.
+func DataPlane(ctx context.Context, c DataPlaneConfig) error {
+	lock, err := lockFolder(c.Data, "dataplane")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	d, err := newDataPlane(c)
+	if err != nil {
+		return err
+	}
+	public, err := net.Listen("tcp", c.Gateway)
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	admin, err := net.Listen("tcp", c.Admin)
+	if err != nil {
+		return fmt.Errorf("admin page: %w", err)
+	}
+	return d.run(ctx, public, admin)
+}
+
+func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
+	token, err := access.ReadToken(c.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	d := &dataPlane{DataPlaneConfig: c, token: token, users: disk(filepath.Join(c.Data, "users.json"))}
+	control := client.New(client.Options{URL: c.Server, Token: token})
+	d.gateway = gateway.New(gateway.Options{Unit: c.Unit, Logger: c.Logger})
+	if b, err := d.users.Load(); err == nil && b != nil {
+		if err := d.gateway.LoadUsers(b); err != nil {
+			c.Logger.Warn("the counts of users start again", "err", err)
+		}
+	}
+	blobs, err := blob.New(filepath.Join(c.Data, "artifacts"))
+	if err != nil {
+		return nil, err
+	}
+	d.runtime, err = workload.New(workload.Options{
+		Dir: filepath.Join(c.Data, "workload"), Logger: c.Logger, Artifacts: blob.NewCache(blobs, control.Artifact, 0),
+		Traffic: traffic{d.gateway}, OnChange: func() { d.agent.Changed() },
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.agent = agent.New(agent.Options{
+		Unit: c.Unit, Admin: "http://" + c.Admin, Control: control, Gateway: d.gateway, Workload: d.runtime,
+		Disk: disk(filepath.Join(c.Data, "desired.json")), Logger: c.Logger,
+	})
+	return d, nil
+}
+
+func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
+	if err := d.agent.Restore(ctx); err != nil {
+		return err
+	}
+	d.agent.Admin = "http://" + admin.Addr().String()
+	run := RunFile{URL: d.agent.Admin, Gateway: public.Addr().String()}
+	if err := writeRunFile(d.Data, "dataplane", run); err != nil {
+		return err
+	}
+	d.Logger.Info("data plane is up", "gateway", run.Gateway, "admin", run.URL)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.runtime.Run(ctx) })
+	group.Go(func() error { return d.gateway.Serve(ctx, public) })
+	group.Go(func() error { return d.agent.Run(ctx) })
+	group.Go(func() error { return d.saveUsers(ctx) })
+	group.Go(func() error { return serveHTTP(ctx, admin, d.adminPages()) })
+	err := group.Wait()
+	return errors.Join(err, d.runtime.Close(d.StopInstances))
+}
+
+// saveUsers keeps the counts of exposed users over restarts; a crash forgets at most its last second.
+func (d *dataPlane) saveUsers(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		b, err := d.gateway.SaveUsers()
+		if err == nil {
+			err = d.users.Save(b)
+		}
+		if err != nil {
+			d.Logger.Warn("cannot save the counts of users", "err", err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+func (d *dataPlane) adminPages() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", d.gateway.MetricsHandler())
+	mux.HandleFunc("GET /healthz", d.health)
+	mux.HandleFunc("GET /{$}", d.health)
+	mux.HandleFunc("GET /logs", d.logs)
+	return mux
+}
+
+// health answers 200 while the gateway serves, whatever the control plane does, and says what it last heard.
+func (d *dataPlane) health(w http.ResponseWriter, _ *http.Request) {
+	page := struct {
+		Status   string         `json:"status"`
+		Control  string         `json:"control"`
+		Heard    time.Time      `json:"heard,omitzero"`
+		Observed fleet.Observed `json:"observed"`
+	}{"serving", "connected", d.agent.Heard(), d.agent.Observe()}
+	if time.Since(page.Heard) > 30*time.Second {
+		page.Control = "not heard of lately; serving what was last wanted"
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(page)
+}
+
+// logs streams instances' output to whoever has the data plane's token.
+func (d *dataPlane) logs(w http.ResponseWriter, r *http.Request) {
+	if !access.Bearer(r, d.token) {
+		http.Error(w, "the data plane's token is needed", http.StatusUnauthorized)
+		return
+	}
+	q := r.URL.Query()
+	instance, _ := strconv.Atoi(q.Get("instance"))
+	tail, _ := strconv.Atoi(q.Get("tail"))
+	logs, err := d.runtime.Logs(r.Context(), workload.LogQuery{
+		Service: q.Get("service"), Version: q.Get("version"), Instance: instance, Tail: tail, Follow: q.Get("follow") == "true",
+	})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	defer logs.Close()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.Copy(flushing{w, http.NewResponseController(w)}, logs)
+}
+
+type flushing struct {
+	io.Writer
+	control *http.ResponseController
+}
+
+func (f flushing) Write(b []byte) (int, error) {
+	n, err := f.Writer.Write(b)
+	_ = f.control.Flush()
+	return n, err
+}
+
+// traffic fits the gateway to the process runtime.
+type traffic struct{ *gateway.Gateway }
+
+// Drain waits until an instance that was left out has answered its requests.
+func (t traffic) Drain(ctx context.Context, ep fleet.Endpoint) { t.DrainEndpoint(ctx, ep) }

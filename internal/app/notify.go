@@ -1,0 +1,48 @@
+package app
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/store"
+)
+
+// Store is what the adapters in store/ have in common.
+type Store interface {
+	Get(ctx context.Context, kind, name string) (store.Doc, error)
+	List(ctx context.Context, p store.Page) ([]store.Doc, error)
+	Commit(ctx context.Context, w store.Write) ([]audit.Event, error)
+	Events(ctx context.Context, q store.EventQuery) ([]audit.Event, error)
+	Backup(ctx context.Context, w io.Writer) error
+	Close() error
+}
+
+// notifying tells those who follow the record that there are new events. Other control planes on the same
+// database are not heard of this way: followers poll as well.
+type notifying struct {
+	Store
+	mu      sync.Mutex
+	changed chan struct{}
+}
+
+func newNotifying(s Store) *notifying { return &notifying{Store: s, changed: make(chan struct{})} }
+
+func (n *notifying) Commit(ctx context.Context, w store.Write) ([]audit.Event, error) {
+	sealed, err := n.Store.Commit(ctx, w)
+	if err == nil && len(sealed) > 0 {
+		n.mu.Lock()
+		close(n.changed)
+		n.changed = make(chan struct{})
+		n.mu.Unlock()
+	}
+	return sealed, err
+}
+
+// Changed returns a channel that is closed at the next new event.
+func (n *notifying) Changed() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.changed
+}

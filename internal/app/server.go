@@ -1,0 +1,134 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/blob"
+	"github.com/ringfence/ringfence/internal/catalog"
+	"github.com/ringfence/ringfence/internal/controller"
+	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/link"
+	"github.com/ringfence/ringfence/internal/store/postgres"
+	"github.com/ringfence/ringfence/internal/store/sqlite"
+	"github.com/ringfence/ringfence/internal/tsdb"
+)
+
+// ServerConfig configures a control plane.
+type ServerConfig struct {
+	Data     string        // folder; it keeps the database, metrics, artifacts and the first tokens
+	Database string        // postgres://… instead of SQLite in Data
+	Listen   string        // address of API and UI
+	Scrape   time.Duration // interval of scrapes
+	Step     time.Duration // interval of the controller
+	Logger   *slog.Logger
+}
+
+// server is a running control plane.
+type server struct {
+	ServerConfig
+	store      *notifying
+	blobs      *blob.Store
+	catalog    *catalog.Catalog
+	hub        *link.Hub
+	metrics    *tsdb.DB
+	controller *controller.Controller
+	dataToken  string
+}
+
+// Server runs the control plane until ctx ends.
+func Server(ctx context.Context, c ServerConfig) error {
+	lock, err := lockFolder(c.Data, "server")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	s, err := newServer(ctx, c)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("API: %w", err), s.close())
+	}
+	return errors.Join(s.run(ctx, l), s.close())
+}
+
+func openStore(ctx context.Context, c ServerConfig) (Store, error) {
+	if strings.HasPrefix(c.Database, "postgres://") || strings.HasPrefix(c.Database, "postgresql://") {
+		return postgres.Open(ctx, c.Database)
+	}
+	return sqlite.Open(ctx, filepath.Join(c.Data, "ringfence.db"))
+}
+
+func newServer(ctx context.Context, c ServerConfig) (*server, error) {
+	base, err := openStore(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{ServerConfig: c, store: newNotifying(base)}
+	if err := access.EnsureTokens(ctx, s.store, c.Data, time.Now().UTC()); err != nil {
+		return nil, err
+	}
+	if s.dataToken, err = access.ReadToken(filepath.Join(c.Data, access.DataPlaneFile)); err != nil {
+		return nil, err
+	}
+	if s.blobs, err = blob.New(filepath.Join(c.Data, "artifacts")); err != nil {
+		return nil, err
+	}
+	if s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(c.Data, "metrics"), Logger: c.Logger}); err != nil {
+		return nil, err
+	}
+	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs}
+	s.hub = link.NewHub(s.store, controller.KindDesired, func() { s.controller.Wake() })
+	s.controller = controller.New(controller.Options{
+		Store: s.store, Fleet: s.hub, Metrics: counting{s.metrics}, Catalog: s.catalog, Logger: c.Logger, Interval: c.Step,
+	})
+	return s, nil
+}
+
+func (s *server) run(ctx context.Context, l net.Listener) error {
+	url := "http://" + l.Addr().String()
+	if err := writeRunFile(s.Data, "server", RunFile{URL: url}); err != nil {
+		return err
+	}
+	s.Logger.Info("control plane is up", "url", url)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.controller.Run(ctx) })
+	group.Go(func() error { return s.metrics.Run(ctx, s.targets) })
+	group.Go(func() error { return serveHTTP(ctx, l, s.handler()) })
+	return group.Wait()
+}
+
+func (s *server) close() error { return errors.Join(s.metrics.Close(), s.store.Close()) }
+
+// targets are the gateways and the services' own metrics, as the units last reported them.
+func (s *server) targets() []tsdb.Target {
+	var all []tsdb.Target
+	for _, o := range s.hub.Units() {
+		if o.Admin != "" {
+			all = append(all, tsdb.Target{URL: o.Admin + "/metrics", Labels: map[string]string{"job": "gateway", "unit": o.Unit},
+				Interval: s.Scrape, Gateway: true})
+		}
+	}
+	return all
+}
+
+// counting fits the metrics to the controller.
+type counting struct{ *tsdb.DB }
+
+func (c counting) Counts(ctx context.Context, service, canary, stable, over string, from, to time.Time) ([]health.Sample, []time.Time, error) {
+	return c.DB.Counts(ctx, tsdb.CountsQuery{Service: service, Canary: canary, Stable: stable, Over: over, From: from, To: to})
+}
+
+func (s *server) handler() http.Handler { return http.NewServeMux() }

@@ -1,0 +1,279 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/errs"
+)
+
+// UpConfig configures both planes on one machine.
+type UpConfig struct {
+	Data     string
+	Database string
+	Listen   string
+	Gateway  string
+	Admin    string
+	Unit     string
+	Scrape   time.Duration
+	Step     time.Duration
+	Out      io.Writer // where the addresses are printed once both planes answer
+	Logger   *slog.Logger
+}
+
+// Up runs control plane and data plane as two processes until ctx ends. One that dies is started again; one
+// that outlived an earlier Up is taken over. On a clean end the data plane stops the instances it started.
+func Up(ctx context.Context, c UpConfig) error {
+	lock, err := lockFolder(c.Data, "up")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := c.fixAddresses(); err != nil {
+		return err
+	}
+	if err := writeRunFile(c.Data, "up", RunFile{URL: "http://" + c.Listen, Gateway: c.Gateway}); err != nil {
+		return err
+	}
+	// The control plane ends last: the data plane's last report reaches it.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.supervise(serving, "server", c.serverArgs()) })
+	group.Go(func() error {
+		defer stopServing()
+		return c.supervise(ctx, "dataplane", c.dataPlaneArgs())
+	})
+	group.Go(func() error { return c.announce(ctx) })
+	return group.Wait()
+}
+
+// fixAddresses turns port 0 into a port of its own, so that a plane that is started again has the same one.
+func (c *UpConfig) fixAddresses() error {
+	for _, addr := range []*string{&c.Listen, &c.Gateway, &c.Admin} {
+		host, port, err := net.SplitHostPort(*addr)
+		if err != nil {
+			return errs.E(errs.Invalid, "address %q: expected host:port", *addr)
+		}
+		if port != "0" {
+			continue
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			return err
+		}
+		*addr = l.Addr().String()
+		_ = l.Close()
+	}
+	return nil
+}
+
+func (c *UpConfig) serverArgs() []string {
+	return []string{"server", "--data", c.Data, "--listen", c.Listen,
+		"--scrape-interval", c.Scrape.String(), "--step-interval", c.Step.String()}
+}
+
+func (c *UpConfig) dataPlaneArgs() []string {
+	return []string{"dataplane", "--data", filepath.Join(c.Data, "dataplane"), "--server", "http://" + c.Listen, "--unit", c.Unit,
+		"--token-file", filepath.Join(c.Data, access.DataPlaneFile), "--gateway", c.Gateway, "--admin", c.Admin, "--stop-instances"}
+}
+
+// supervise keeps one plane running until ctx ends, then stops it and waits.
+func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) error {
+	if plane == "dataplane" { // its token is made by the control plane's first start
+		if err := awaitFile(ctx, filepath.Join(c.Data, access.DataPlaneFile)); err != nil {
+			return nil
+		}
+	}
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		p, err := c.adoptOrStart(plane, args)
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return p.stop(time.Minute)
+		}
+		if time.Since(began) > 30*time.Second {
+			wait = 100 * time.Millisecond
+		}
+		c.Logger.Error(plane+" ended; starting it again", "after", wait, "log", c.logPath(plane))
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func awaitFile(ctx context.Context, path string) error {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// process is a plane's process, started by this one or by an earlier one.
+type process struct {
+	pid  int
+	done chan struct{}
+}
+
+func (c *UpConfig) logPath(plane string) string { return filepath.Join(c.Data, "run", plane+".log") }
+
+func (c *UpConfig) adoptOrStart(plane string, args []string) (*process, error) {
+	data := c.Data
+	if plane == "dataplane" {
+		data = filepath.Join(c.Data, "dataplane")
+	}
+	if lock, err := lockFolder(data, plane); err != nil {
+		run, readErr := ReadRunFile(data, plane)
+		if readErr != nil || !errs.Is(err, errs.Conflict) {
+			return nil, err
+		}
+		return watch(run.PID)
+	} else {
+		_ = lock.Close()
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(c.logPath(plane), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(self, args...)
+	if c.Database != "" { // not an argument: everybody on the machine can read those
+		cmd.Env = append(os.Environ(), databaseEnv+"="+c.Database)
+	}
+	cmd.Stdout, cmd.Stderr = log, log // not a pipe: the plane must outlive this process
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &process{pid: cmd.Process.Pid, done: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// watch follows a process that is not a child.
+func watch(pid int) (*process, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, err)
+	}
+	p := &process{pid: pid, done: make(chan struct{})}
+	go func() {
+		defer unix.Close(fd)
+		defer close(p.done)
+		for {
+			_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+			if !errors.Is(err, unix.EINTR) {
+				return
+			}
+		}
+	}()
+	return p, nil
+}
+
+func (p *process) stop(limit time.Duration) error {
+	_ = unix.Kill(p.pid, unix.SIGTERM)
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(limit):
+		_ = unix.Kill(p.pid, unix.SIGKILL)
+		<-p.done
+		return errs.E(errs.Unavailable, "process %d did not end within %s and was killed", p.pid, limit)
+	}
+}
+
+// announce prints the addresses once both planes answer.
+func (c *UpConfig) announce(ctx context.Context) error {
+	began := time.Now()
+	for _, url := range []string{"http://" + c.Listen + "/readyz", "http://" + c.Admin + "/healthz"} {
+		if err := awaitOK(ctx, url); err != nil {
+			return nil
+		}
+	}
+	fmt.Fprintf(c.Out, "Ringfence is up (%.2fs).\n  API and UI  http://%s\n  Gateway     http://%s\n  Data        %s\n  Admin token %s\n",
+		time.Since(began).Seconds(), c.Listen, c.Gateway, c.Data, filepath.Join(c.Data, access.AdminFile))
+	return nil
+}
+
+func awaitOK(ctx context.Context, url string) error {
+	client := http.Client{Timeout: time.Second}
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// Down stops what runs in a data folder: the Up process with everything it keeps, or planes left over by one
+// that was killed. It returns once they have ended.
+func Down(data string) error {
+	found := false
+	for _, where := range []struct{ data, plane string }{{data, "up"}, {filepath.Join(data, "dataplane"), "dataplane"}, {data, "server"}} {
+		lock, err := lockFolder(where.data, where.plane)
+		if err == nil {
+			_ = lock.Close()
+			continue
+		}
+		run, err := ReadRunFile(where.data, where.plane)
+		if err != nil {
+			return err
+		}
+		p, err := watch(run.PID)
+		if err != nil {
+			continue // it has just ended
+		}
+		found = true
+		if err := p.stop(time.Minute); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return errs.E(errs.Missing, "nothing runs in %s", data)
+	}
+	return nil
+}
