@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,8 +124,18 @@ func (a *Agent) follow(ctx context.Context) {
 	}
 }
 
-// adopt saves before it applies, so that a crash between the two ends with the newer state.
+// adopt saves before it applies, so that a crash between the two ends with the newer state. A service that the
+// answer leaves out is kept as it was: only a goodbye (Gone) stops it, so that no emptied database stops production.
 func (a *Agent) adopt(ctx context.Context, d fleet.Desired) error {
+	a.mu.Lock()
+	for _, s := range a.desired.Services {
+		if !slices.ContainsFunc(d.Services, func(n fleet.Service) bool { return n.Name == s.Name }) {
+			a.Logger.Warn("the control plane does not know a service; it is kept as it was", "service", s.Name)
+			d.Services = append(d.Services, s)
+		}
+	}
+	a.mu.Unlock()
+	d.Services = slices.DeleteFunc(d.Services, func(s fleet.Service) bool { return s.Gone })
 	b, err := json.Marshal(d)
 	if err != nil {
 		return err

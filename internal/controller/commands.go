@@ -43,6 +43,7 @@ func (s situation) start(rel resource.Release, actor string, replace bool, now t
 		return d, errs.E(errs.Conflict, "rollout %s of %s is in flight (%s)", d.state.ID, d.state.To, d.state.Phase).
 			Next("wait for it, abort it, or give it up with --replace")
 	}
+	d.live.Unit = s.unit()
 	d.live.Count++
 	d.live.Rollout = RolloutID(d.live.Service, d.live.Count)
 	if s.inFlight() {

@@ -17,6 +17,7 @@ import (
 // Live says what of a service is in production.
 type Live struct {
 	Service string                `json:"service"`
+	Unit    string                `json:"unit" doc:"where it runs; empty when nothing runs"`
 	Stable  string                `json:"stable" doc:"the version that everyone has or returns to; empty before the first release"`
 	Rollout string                `json:"rollout" doc:"the newest rollout; it may have ended"`
 	Count   int                   `json:"count" doc:"rollouts so far"`

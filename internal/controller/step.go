@@ -52,6 +52,9 @@ func (c *Controller) situation(ctx context.Context, service string) (situation, 
 // step moves one service by one decision: observe, decide, record, act. It reports whether anything changed.
 func (c *Controller) step(ctx context.Context, service string, now time.Time) (bool, error) {
 	sit, err := c.situation(ctx, service)
+	if errs.Is(err, errs.Missing) {
+		return false, c.retire(ctx, service)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -140,6 +143,38 @@ func (b *writing) putRollout(rev int64, was []byte, state rollout.State, events 
 	recorded, err := record(state.ID, events)
 	b.err = cmp.Or(b.err, err)
 	b.Events = append(b.Events, recorded...)
+}
+
+// retire says goodbye to a service that was deleted: its unit stops it. Its rollouts stay on the record.
+func (c *Controller) retire(ctx context.Context, service string) error {
+	live, err := read[Live](ctx, c.Store, KindLive, service)
+	if err != nil || live.value.Unit == "" { // nothing runs of it
+		return err
+	}
+	name := live.value.Unit + "/" + service
+	desired, err := readOrNew[fleet.Service](ctx, c.Store, KindDesired, name)
+	if err != nil {
+		return err
+	}
+	var b writing
+	b.put(KindDesired, name, desired.rev, nil, fleet.Service{Name: service, Generation: desired.value.Generation + 1, Gone: true})
+	b.put(KindLive, service, live.rev, nil, Live{Service: service, Count: live.value.Count})
+	if _, err = c.Store.Commit(ctx, b.Write); err == nil {
+		c.Fleet.Publish(live.value.Unit)
+	}
+	return err
+}
+
+// InUse says why a resource must not be deleted now; nil when it may be.
+func (c *Controller) InUse(ctx context.Context, kind, name string) error {
+	if kind != resource.KindService {
+		return nil
+	}
+	sit, err := c.situation(ctx, name)
+	if err != nil || !sit.inFlight() {
+		return err
+	}
+	return errs.E(errs.Conflict, "rollout %s of %s is in flight", sit.rollout.value.ID, name).Next("abort it first: ringfence rollout abort %s", name)
 }
 
 // concluded notes what an ended rollout leaves behind: the stable version, and the slots to return to.

@@ -15,6 +15,7 @@ type Desired struct {
 type Service struct {
 	Name       string   `json:"name"`
 	Generation int64    `json:"generation"`
+	Gone       bool     `json:"gone,omitempty"` // the service was deleted: its routes go and its instances are stopped
 	Route      Route    `json:"route"`
 	Rings      []Ring   `json:"rings"`              // ordered, the last takes everyone
 	Salt       string   `json:"salt"`               // percent rings hash salt and targeting key
