@@ -11,8 +11,8 @@ import (
 type Doc struct {
 	Kind    string
 	Name    string
-	Rev     int64 // in an answer: 1 for the first version and one more for each later one; in a put: the revision it replaces, 0 when there must be none
-	Updated time.Time
+	Rev     int64           // in an answer: 1 for the first version and one more for each later one; in a put: the revision it replaces, 0 when there must be none
+	Updated time.Time       // UTC, to the microsecond; a put that leaves it zero gets the time of the write
 	Body    json.RawMessage // as written, byte for byte
 }
 
