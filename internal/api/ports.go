@@ -1,0 +1,81 @@
+package api
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/api/wire"
+	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/catalog"
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
+	"github.com/ringfence/ringfence/internal/store"
+)
+
+// Catalog holds what people declared.
+type Catalog interface {
+	Apply(ctx context.Context, actor string, now time.Time, set []resource.Resource, dryRun bool) (catalog.Result, error)
+	Get(ctx context.Context, kind, name string) (resource.Resource, error)
+	List(ctx context.Context, kind, after string, limit int) ([]resource.Resource, error)
+	Delete(ctx context.Context, actor string, now time.Time, kind, name string) error
+	Export(ctx context.Context) ([]resource.Resource, error)
+}
+
+// Releases makes releases and puts services together with their plans.
+type Releases interface {
+	CreateRelease(ctx context.Context, actor string, now time.Time, rel resource.Release) (resource.Release, error)
+	Releases(ctx context.Context, service string) ([]resource.Release, error)
+	Release(ctx context.Context, service, version string) (resource.Release, error)
+	Resolve(ctx context.Context, service string) (resource.Resolved, error)
+}
+
+// Artifacts keeps content under its digest.
+type Artifacts interface {
+	Put(ctx context.Context, r io.Reader, limit int64) (digest string, size int64, err error)
+	Open(ctx context.Context, digest string) (io.ReadCloser, error)
+	Size(ctx context.Context, digest string) (int64, error)
+}
+
+// Rollouts carries changes through their rings.
+type Rollouts interface {
+	Release(ctx context.Context, actor, service, version string, replace bool, now time.Time) (rollout.State, error)
+	Command(ctx context.Context, verb rollout.Verb, actor, which, reason string, now time.Time) (rollout.State, error)
+	Find(ctx context.Context, which string) (rollout.State, error)
+	List(ctx context.Context, service string) ([]rollout.State, error)
+	Waiting(ctx context.Context, id string, now time.Time) (string, rollout.Evidence, error)
+}
+
+// Hub is the link to the data planes.
+type Hub interface {
+	Desired(ctx context.Context, unit, have string, wait time.Duration) (fleet.Desired, string, error)
+	Report(ctx context.Context, o fleet.Observed) error
+	Observe(unit, service string) (fleet.ServiceStatus, time.Time)
+}
+
+// Logs brings what instances wrote from the data plane of a unit.
+type Logs interface {
+	Logs(ctx context.Context, unit string, q wire.LogQuery) (io.ReadCloser, error)
+}
+
+// Store keeps documents and the record. Changed returns a channel that is closed at the next event of this process;
+// events of other processes on the same store are found by looking.
+type Store interface {
+	Get(ctx context.Context, kind, name string) (store.Doc, error)
+	List(ctx context.Context, p store.Page) ([]store.Doc, error)
+	Commit(ctx context.Context, w store.Write) ([]audit.Event, error)
+	Events(ctx context.Context, q store.EventQuery) ([]audit.Event, error)
+	Backup(ctx context.Context, w io.Writer) error
+}
+
+// Notifier tells of new events.
+type Notifier interface {
+	Changed() <-chan struct{}
+}
+
+// Access signs callers in.
+type Access interface {
+	SignIn(ctx context.Context, token string) (policy.Principal, error)
+}

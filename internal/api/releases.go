@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/ringfence/ringfence/internal/api/wire"
+	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+func (s *Server) releases() {
+	const path = "/v1/services/{service}/releases"
+	register(s, operation{method: http.MethodPost, path: path, id: "release", tag: "releases",
+		summary: "Releases a version and starts its rollout", about: "Asking again for the same release answers the rollout that it has.",
+		route: route{action: policy.Change, keyed: true}}, s.release)
+	register(s, operation{method: http.MethodGet, path: path, id: "listReleases", tag: "releases", summary: "Lists the releases of a service",
+		route: route{action: policy.Read}}, s.listReleases)
+}
+
+type serviceInput struct {
+	Service string `path:"service" maxLength:"63" doc:"name of the service"`
+}
+
+type releaseInput struct {
+	serviceInput
+	Body wire.Release
+}
+
+func (s *Server) release(ctx context.Context, in *releaseInput) (*answered[wire.Rollout], error) {
+	if err := s.ensureRelease(ctx, in); err != nil {
+		return nil, err
+	}
+	state, err := s.Rollouts.Release(ctx, actorOf(ctx), in.Service, in.Body.Version, in.Body.Replace, s.Now())
+	if err != nil {
+		return nil, err
+	}
+	return s.view(ctx, state)
+}
+
+// ensureRelease makes the release. Without a digest it must be there already.
+func (s *Server) ensureRelease(ctx context.Context, in *releaseInput) error {
+	if in.Body.Digest == "" {
+		_, err := s.Releases.Release(ctx, in.Service, in.Body.Version)
+		return err
+	}
+	rel := resource.Release{Service: in.Service, Version: in.Body.Version, Digest: in.Body.Digest, Env: in.Body.Env}
+	_, err := s.Releases.CreateRelease(ctx, actorOf(ctx), s.Now(), rel)
+	return err
+}
+
+// view answers a rollout with what is seen of it now.
+func (s *Server) view(ctx context.Context, state rollout.State) (*answered[wire.Rollout], error) {
+	out := wire.Rollout{Rollout: state, Waiting: state.Reason}
+	if !state.Phase.Ended() {
+		waiting, ev, err := s.Rollouts.Waiting(ctx, state.ID, s.Now())
+		if err != nil {
+			return nil, err
+		}
+		out.Waiting, out.Evidence = waiting, wire.EvidenceOf(ev)
+	}
+	return &answered[wire.Rollout]{out}, nil
+}
+
+func (s *Server) listReleases(ctx context.Context, in *serviceInput) (*answered[wire.Releases], error) {
+	if _, err := s.Catalog.Get(ctx, resource.KindService, in.Service); err != nil {
+		return nil, err
+	}
+	items, err := s.Releases.Releases(ctx, in.Service)
+	return &answered[wire.Releases]{wire.Releases{Items: items}}, err
+}

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/policy"
+)
+
+type principalKey struct{}
+
+// actorOf returns who asks, as it stands in events.
+func actorOf(ctx context.Context) string { return principalOf(ctx).Actor() }
+
+func principalOf(ctx context.Context) policy.Principal {
+	p, _ := ctx.Value(principalKey{}).(policy.Principal)
+	return p
+}
+
+// ServeHTTP passes a request through everything that is asked of it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, pattern := s.mux.Handler(r)
+	rt, known := s.routes[pattern]
+	secureHeaders(w, rt)
+	if !known {
+		writeProblem(w, noRoute(r, nil))
+		return
+	}
+	defer s.survive(w, r)
+	who, p := s.admit(r, rt)
+	if p != nil {
+		writeProblem(w, p)
+		return
+	}
+	ctx, cancel := bounded(context.WithValue(r.Context(), principalKey{}, who), w, rt)
+	defer cancel()
+	r = r.WithContext(ctx)
+	if rt.maxBody == 0 {
+		rt.maxBody = maxJSON
+	}
+	if r.ContentLength > rt.maxBody {
+		writeProblem(w, tooLarge(rt.maxBody))
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, rt.maxBody)
+	if key := r.Header.Get(keyHeader); key != "" && rt.keyed {
+		s.once(w, r, who, key)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// admit says who asks and whether they may.
+func (s *Server) admit(r *http.Request, rt route) (policy.Principal, *problem) {
+	token, ip := access.BearerOf(r), peer(r)
+	if rt.action == policy.Anyone {
+		return policy.Principal{}, s.limits.take("ip "+ip, s.Now())
+	}
+	if token == "" {
+		return policy.Principal{}, s.unauthenticated(r, rt, policy.Allow(policy.Principal{}, rt.action))
+	}
+	who, err := s.Access.SignIn(r.Context(), token)
+	switch {
+	case errs.Is(err, errs.Denied):
+		return who, s.unauthenticated(r, rt, err)
+	case err != nil:
+		return who, s.problemOf(r.Context(), rt.id, err)
+	}
+	if err := policy.Allow(who, rt.action); err != nil {
+		s.denials.record(r, rt, who.Actor(), err, s.Now())
+		return who, s.problemOf(r.Context(), rt.id, err)
+	}
+	return who, s.limits.take("principal "+who.Name, s.Now())
+}
+
+func (s *Server) unauthenticated(r *http.Request, rt route, err error) *problem {
+	if p := s.limits.take("ip "+peer(r), s.Now()); p != nil {
+		return p
+	}
+	s.denials.record(r, rt, "anonymous", err, s.Now())
+	p := newProblem(http.StatusUnauthorized, errs.Denied, err.Error(), errs.HintOf(err))
+	p.headers = http.Header{"WWW-Authenticate": {`Bearer realm="ringfence"`}}
+	return p
+}
+
+// bounded gives the request its deadlines. A stream has none: each write of it sets its own.
+func bounded(ctx context.Context, w http.ResponseWriter, rt route) (context.Context, context.CancelFunc) {
+	control := http.NewResponseController(w)
+	if rt.stream {
+		_ = control.SetReadDeadline(time.Time{})
+		_ = control.SetWriteDeadline(time.Time{})
+		return context.WithCancel(ctx)
+	}
+	limit := rt.timeout
+	if limit == 0 {
+		limit = defaultTimeout
+	}
+	end := time.Now().Add(limit + time.Second)
+	_ = control.SetReadDeadline(end)
+	_ = control.SetWriteDeadline(end)
+	return context.WithTimeout(ctx, limit)
+}
+
+func secureHeaders(w http.ResponseWriter, rt route) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if rt.page {
+		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'")
+		return
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cache-Control", "no-store")
+}
+
+// survive keeps a defect in one request from ending the others.
+func (s *Server) survive(w http.ResponseWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v) // an answer that broke off must be seen to break off
+	}
+	s.Logger.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", v)
+	writeProblem(w, newProblem(http.StatusInternalServerError, errs.Internal, "an unforeseen failure; the server's log has the details", ""))
+}
+
+func tooLarge(limit int64) *problem {
+	return newProblem(http.StatusRequestEntityTooLarge, errs.Invalid, "the body is larger than "+strconv.FormatInt(limit, 10)+" bytes", "")
+}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/ringfence/ringfence/internal/policy"
+)
+
+// Options configure a server.
+type Options struct {
+	Catalog   Catalog
+	Releases  Releases
+	Artifacts Artifacts
+	Rollouts  Rollouts
+	Hub       Hub
+	Logs      Logs
+	Store     Store
+	Notifier  Notifier // nil: followers of the record look for new events by themselves
+	Access    Access
+	Metrics   http.Handler // Prometheus' query API, below /api/v1/
+	UI        http.Handler // everything that is not the API's; it signs its own users in
+	Ready     func(context.Context) error
+	Logger    *slog.Logger
+	Version   string
+	Now       func() time.Time // default time.Now
+}
+
+// Server answers the API's requests.
+type Server struct {
+	Options
+	mux     *http.ServeMux
+	api     huma.API
+	routes  map[string]route // by the mux' pattern
+	started time.Time
+	limits  limits
+	keys    keyring
+	denials denials
+}
+
+// New makes a server.
+func New(o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{Options: o, mux: http.NewServeMux(), routes: map[string]route{}, started: o.Now().UTC(), limits: newLimits()}
+	s.keys = keyring{store: o.Store, now: o.Now}
+	s.denials = denials{store: o.Store, logger: o.Logger, limit: newBucket(denialRate, denialBurst)}
+	s.api = humago.New(s.mux, s.config())
+	s.system()
+	s.resources()
+	s.artifacts()
+	s.releases()
+	s.services()
+	s.rollouts()
+	s.events()
+	s.units()
+	s.backup()
+	s.mounts()
+	return s, s.describe()
+}
+
+// mounts registers what is not described by OpenAPI: another project's API, and pages for people.
+func (s *Server) mounts() {
+	s.mount("/v1/", route{action: policy.Anyone, missing: true}, http.HandlerFunc(s.unknown))
+	if s.Metrics != nil {
+		s.mount("/api/v1/", route{action: policy.Read, timeout: 2 * time.Minute, maxBody: maxJSON}, s.Metrics)
+	}
+	if s.UI != nil {
+		s.mount("/", route{action: policy.Anyone, stream: true, maxBody: maxJSON, page: true}, s.UI)
+	}
+}
+
+func (s *Server) mount(pattern string, r route, h http.Handler) {
+	s.routes[pattern] = r
+	s.mux.Handle(pattern, h)
+}
+
+// unknown answers for what is below /v1/ but is no route: another method may be meant.
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	var allow []string
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = m
+		if _, pattern := s.mux.Handler(other); pattern != "/v1/" {
+			allow = append(allow, m)
+		}
+	}
+	writeProblem(w, noRoute(r, allow))
+}
