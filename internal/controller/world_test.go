@@ -1,0 +1,194 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/store"
+)
+
+// memory is a store that keeps its promises in memory.
+type memory struct {
+	mu     sync.Mutex
+	docs   map[string]store.Doc
+	events []audit.Event
+	fail   error // what Commit answers, when set
+}
+
+func (m *memory) Get(_ context.Context, kind, name string) (store.Doc, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d, ok := m.docs[kind+"|"+name]
+	if !ok {
+		return d, errs.E(errs.Missing, "no %s %s", kind, name)
+	}
+	return d, nil
+}
+
+func (m *memory) List(_ context.Context, p store.Page) ([]store.Doc, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []store.Doc
+	for _, d := range m.docs {
+		if d.Kind == p.Kind && strings.HasPrefix(d.Name, p.Prefix) && d.Name > p.After {
+			all = append(all, d)
+		}
+	}
+	slices.SortFunc(all, func(a, b store.Doc) int { return cmp.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+func (m *memory) Commit(_ context.Context, w store.Write) ([]audit.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return nil, m.fail
+	}
+	for _, d := range w.Puts {
+		if m.docs[d.Kind+"|"+d.Name].Rev != d.Rev {
+			return nil, errs.E(errs.Conflict, "%s %s", d.Kind, d.Name)
+		}
+	}
+	for _, d := range w.Puts {
+		d.Rev++
+		m.docs[d.Kind+"|"+d.Name] = d
+	}
+	m.events = append(m.events, w.Events...)
+	return w.Events, nil
+}
+
+// world is a unit that does what it is told, and users of versions that fail at given rates.
+type world struct {
+	*memory
+	mu      sync.Mutex
+	bad     map[string]float64 // share of bad requests, by version
+	never   map[string]bool    // versions that never become ready
+	perSec  float64
+	silent  bool // the unit does not report
+	blind   bool // the metrics are empty
+	rnd     *rand.Rand
+	deleted bool
+	spec    resource.Resolved
+}
+
+func newWorld() *world {
+	percent := func(p float64) resource.Audience { return resource.Audience{Percent: &p} }
+	spec := resource.Resolved{Name: "shop", Plan: "standard", Salt: "standard",
+		Service: resource.Service{Unit: "local", Run: resource.Run{Command: []string{"{artifact}"}, Instances: 2}},
+		Rings: []resource.Ring{{Name: "early", Audience: percent(5), Bake: fleet.Dur(24 * time.Hour)},
+			{Name: "broad", Audience: percent(50), Bake: fleet.Dur(24 * time.Hour)}, {Name: "all", Bake: fleet.Dur(24 * time.Hour)}},
+		Exposure: []fleet.Ring{{Name: "early", Percent: 5}, {Name: "broad", Percent: 50}, {Name: "all"}},
+		Gates:    []resource.Gate{{Signal: "errors", MaxRatio: 1.2, MinRequests: 500}}}
+	return &world{memory: &memory{docs: map[string]store.Doc{}}, bad: map[string]float64{}, never: map[string]bool{}, perSec: 4,
+		rnd: rand.New(rand.NewPCG(1, 2)), spec: spec}
+}
+
+func (w *world) controller() *Controller {
+	return New(Options{Store: w.memory, Fleet: w, Metrics: w, Catalog: w, Logger: slog.New(slog.DiscardHandler), Interval: time.Minute})
+}
+
+func (w *world) Resolve(context.Context, string) (resource.Resolved, error) {
+	if w.deleted {
+		return resource.Resolved{}, errs.E(errs.Missing, "no service")
+	}
+	return w.spec, nil
+}
+
+func (w *world) Release(_ context.Context, service, version string) (resource.Release, error) {
+	return resource.Release{Service: service, Version: version, Digest: "sha256:" + version}, nil
+}
+
+func (w *world) desired() (s fleet.Service) {
+	if d, err := w.Get(context.Background(), KindDesired, "local/shop"); err == nil {
+		_ = json.Unmarshal(d.Body, &s)
+	}
+	return s
+}
+
+func (w *world) Publish(string) {}
+
+func (w *world) Observe(string, string) (fleet.ServiceStatus, time.Time) {
+	if w.silent {
+		return fleet.ServiceStatus{}, time.Time{}
+	}
+	d := w.desired()
+	st := fleet.ServiceStatus{Name: "shop", Generation: d.Generation}
+	for _, slot := range d.Slots {
+		s := fleet.SlotStatus{Version: slot.Version, Wanted: slot.Instances, Ready: slot.Instances}
+		if w.never[slot.Version] {
+			s.Ready, s.Failure = 0, "GET /readyz: 503"
+		}
+		st.Slots = append(st.Slots, s)
+	}
+	return st, time.Now()
+}
+
+// Counts makes up a sample a minute from the exposure of now.
+func (w *world) Counts(_ context.Context, _, canary, stable, _ string, from, to time.Time) ([]health.Sample, []time.Time, error) {
+	if w.blind {
+		return nil, nil, nil
+	}
+	share := map[string]float64{}
+	before := 0.0
+	d := w.desired()
+	for i, r := range d.Rings {
+		upTo := r.Percent / 100
+		if i == len(d.Rings)-1 {
+			upTo = 1
+		}
+		share[d.Exposure[i]] += upTo - before
+		before = upTo
+	}
+	var samples []health.Sample
+	var ends []time.Time
+	for at := from.Truncate(time.Minute).Add(time.Minute); !at.After(to); at = at.Add(time.Minute) {
+		samples = append(samples, health.Sample{Canary: w.counts(canary, share[canary]), Stable: w.counts(stable, share[stable])})
+		ends = append(ends, at)
+	}
+	return samples, ends, nil
+}
+
+func (w *world) counts(version string, share float64) *health.Counts {
+	c := health.Counts{Requests: int64(w.perSec * 60 * share)}
+	for range c.Requests {
+		if w.rnd.Float64() < w.bad[version] {
+			c.Bad++
+		}
+	}
+	return &c
+}
+
+func (w *world) types(prefix string) []string {
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	var all []string
+	for _, e := range w.events {
+		if strings.HasPrefix(e.Type, prefix) {
+			all = append(all, e.Type)
+		}
+	}
+	return all
+}
+
+func must[T any](t *testing.T) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
