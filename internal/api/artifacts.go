@@ -38,13 +38,14 @@ func (s *Server) artifacts() {
 		route: route{action: policy.Fetch, stream: true}}, s.getArtifact)
 }
 
-type digestInput struct {
+// ByDigest is the part of a path that names an artifact.
+type ByDigest struct {
 	Digest string `path:"digest" pattern:"^sha256:[0-9a-f]{64}$" doc:"sha256: and 64 hexadecimal digits"`
 }
 
 // uploadInput takes the body as it comes.
 type uploadInput struct {
-	digestInput
+	ByDigest
 	body io.Reader
 }
 
@@ -106,12 +107,12 @@ type sizeAnswer struct {
 	Size string `header:"X-Artifact-Size" doc:"bytes"`
 }
 
-func (s *Server) headArtifact(ctx context.Context, in *digestInput) (*sizeAnswer, error) {
+func (s *Server) headArtifact(ctx context.Context, in *ByDigest) (*sizeAnswer, error) {
 	size, err := s.Artifacts.Size(ctx, in.Digest)
 	return &sizeAnswer{Size: strconv.FormatInt(size, 10)}, err
 }
 
-func (s *Server) getArtifact(ctx context.Context, in *digestInput) (*huma.StreamResponse, error) {
+func (s *Server) getArtifact(ctx context.Context, in *ByDigest) (*huma.StreamResponse, error) {
 	size, err := s.Artifacts.Size(ctx, in.Digest)
 	if err != nil {
 		return nil, err

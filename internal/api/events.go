@@ -31,13 +31,14 @@ func (s *Server) events() {
 		route:   route{action: policy.Read, stream: true}}, s.streamEvents)
 }
 
-type eventFilter struct {
+// EventFilter is what events are chosen by.
+type EventFilter struct {
 	Subject string `query:"subject" maxLength:"1024" doc:"only of this subject, as kind/name"`
 	Type    string `query:"type" maxLength:"253" doc:"only types that begin with this"`
 }
 
 type eventsInput struct {
-	eventFilter
+	EventFilter
 	After  int64 `query:"after" minimum:"0" doc:"only with a greater number"`
 	Before int64 `query:"before" minimum:"0" doc:"only with a smaller number"`
 	Limit  int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"at most so many"`
@@ -62,7 +63,7 @@ func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*answered[wir
 }
 
 type followInput struct {
-	eventFilter
+	EventFilter
 	After int64 `query:"after" minimum:"-1" default:"-1" doc:"begin after this number; -1 for now"`
 	Last  int64 `header:"Last-Event-ID" minimum:"0" doc:"the number of the last one received"`
 }
@@ -84,13 +85,13 @@ func (s *Server) streamEvents(ctx context.Context, in *followInput) (*huma.Strea
 		if _, err := io.WriteString(w, "retry: 1000\n\n"); err != nil {
 			return nil
 		}
-		s.follow(ctx, w, in.eventFilter, after)
+		s.follow(ctx, w, in.EventFilter, after)
 		return nil
 	}), nil
 }
 
 // follow writes events until either side ends. Whoever lost the connection goes on from the last number.
-func (s *Server) follow(ctx context.Context, w io.Writer, f eventFilter, after int64) {
+func (s *Server) follow(ctx context.Context, w io.Writer, f EventFilter, after int64) {
 	look, beat := time.NewTicker(lookEvery), time.NewTicker(heartbeat)
 	defer look.Stop()
 	defer beat.Stop()
@@ -121,7 +122,7 @@ func (s *Server) changed() <-chan struct{} {
 	return s.Notifier.Changed()
 }
 
-func (s *Server) catchUp(ctx context.Context, w io.Writer, f eventFilter, after int64) (int64, error) {
+func (s *Server) catchUp(ctx context.Context, w io.Writer, f EventFilter, after int64) (int64, error) {
 	for {
 		events, err := s.Store.Events(ctx, store.EventQuery{After: after, Subject: f.Subject, Type: f.Type, Limit: streamPage})
 		if err != nil {

@@ -19,12 +19,13 @@ func (s *Server) releases() {
 		route: route{action: policy.Read}}, s.listReleases)
 }
 
-type serviceInput struct {
+// ByService is the part of a path that names a service.
+type ByService struct {
 	Service string `path:"service" maxLength:"63" doc:"name of the service"`
 }
 
 type releaseInput struct {
-	serviceInput
+	ByService
 	Body wire.Release
 }
 
@@ -63,7 +64,7 @@ func (s *Server) view(ctx context.Context, state rollout.State) (*answered[wire.
 	return &answered[wire.Rollout]{out}, nil
 }
 
-func (s *Server) listReleases(ctx context.Context, in *serviceInput) (*answered[wire.Releases], error) {
+func (s *Server) listReleases(ctx context.Context, in *ByService) (*answered[wire.Releases], error) {
 	if _, err := s.Catalog.Get(ctx, resource.KindService, in.Service); err != nil {
 		return nil, err
 	}

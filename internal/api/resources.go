@@ -102,13 +102,14 @@ func (s *Server) listResources(ctx context.Context, in *listInput) (*answered[wi
 	return &answered[wire.Resources]{out}, nil
 }
 
-type nameInput struct {
+// ByName is the part of a path that names a resource. (Embedded types are exported, or the library would not fill them.)
+type ByName struct {
 	Kind string `path:"kind" maxLength:"40" doc:"Segment, RingPlan, Service or Release, in any usual spelling"`
 	Name string `path:"name" maxLength:"253" doc:"the name; of a release service/version, with the slash as %2F"`
 }
 
 type getInput struct {
-	nameInput
+	ByName
 	IfNoneMatch string `header:"If-None-Match" doc:"the ETag that is at hand"`
 }
 
@@ -119,7 +120,7 @@ type resourceAnswer struct {
 }
 
 func (s *Server) getResource(ctx context.Context, in *getInput) (*resourceAnswer, error) {
-	r, tag, err := s.find(ctx, in.nameInput)
+	r, tag, err := s.find(ctx, in.ByName)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +130,7 @@ func (s *Server) getResource(ctx context.Context, in *getInput) (*resourceAnswer
 	return &resourceAnswer{Status: http.StatusOK, ETag: tag, Body: &r}, nil
 }
 
-func (s *Server) find(ctx context.Context, in nameInput) (resource.Resource, string, error) {
+func (s *Server) find(ctx context.Context, in ByName) (resource.Resource, string, error) {
 	kind, err := resource.KindNamed(in.Kind)
 	if err != nil {
 		return resource.Resource{}, "", err
@@ -147,12 +148,12 @@ func (s *Server) find(ctx context.Context, in nameInput) (resource.Resource, str
 }
 
 type deleteInput struct {
-	nameInput
+	ByName
 	IfMatch string `header:"If-Match" doc:"delete it only as it was seen with this ETag"`
 }
 
 func (s *Server) deleteResource(ctx context.Context, in *deleteInput) (*none, error) {
-	r, tag, err := s.find(ctx, in.nameInput)
+	r, tag, err := s.find(ctx, in.ByName)
 	if err != nil {
 		return nil, err
 	}

@@ -40,12 +40,13 @@ func (s *Server) rollouts() {
 	}
 }
 
-type rolloutInput struct {
+// ByRollout is the part of a path that names a rollout.
+type ByRollout struct {
 	Rollout string `path:"rollout" maxLength:"100" doc:"a rollout's ID, or a service's name for its newest"`
 }
 
 type commandInput struct {
-	rolloutInput
+	ByRollout
 	Body *wire.Reason
 }
 
@@ -78,7 +79,7 @@ func (s *Server) listRollouts(ctx context.Context, in *rolloutsInput) (*answered
 	return &answered[wire.Rollouts]{out}, nil
 }
 
-func (s *Server) getRollout(ctx context.Context, in *rolloutInput) (*answered[wire.Rollout], error) {
+func (s *Server) getRollout(ctx context.Context, in *ByRollout) (*answered[wire.Rollout], error) {
 	state, err := s.Rollouts.Find(ctx, in.Rollout)
 	if err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func (s *Server) listServices(ctx context.Context, _ *none) (*answered[wire.Serv
 	}
 }
 
-func (s *Server) getService(ctx context.Context, in *serviceInput) (*answered[wire.Service], error) {
+func (s *Server) getService(ctx context.Context, in *ByService) (*answered[wire.Service], error) {
 	r, err := s.Catalog.Get(ctx, resource.KindService, in.Service)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (s *Server) summary(ctx context.Context, r resource.Resource) (wire.Service
 }
 
 type logsInput struct {
-	serviceInput
+	ByService
 	Version  string `query:"version" maxLength:"63" doc:"only of this version"`
 	Instance int    `query:"instance" minimum:"1" maximum:"1000" doc:"only of this instance"`
 	Tail     int    `query:"tail" minimum:"0" maximum:"100000" default:"100" doc:"so many lines from before"`
@@ -116,7 +116,7 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse,
 }
 
 type ringInput struct {
-	serviceInput
+	ByService
 	User string   `query:"user" maxLength:"256" doc:"the targeting key; without one a user without a key is meant"`
 	Attr []string `query:"attr,explode" maxItems:"50" doc:"an attribute of the context, as name=value; may be given several times"`
 }

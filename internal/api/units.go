@@ -22,12 +22,13 @@ func (s *Server) units() {
 		route: route{action: policy.Operate, maxBody: 4 << 20}, loose: true}, s.observed)
 }
 
-type unitInput struct {
+// ByUnit is the part of a path that names a unit.
+type ByUnit struct {
 	Unit string `path:"unit" maxLength:"63" doc:"name of the unit"`
 }
 
 type desiredInput struct {
-	unitInput
+	ByUnit
 	Have string `query:"have" maxLength:"100" doc:"tag of what the caller has"`
 	Wait string `query:"wait" maxLength:"20" default:"0s" doc:"how long to wait for something else, at most 60s"`
 }
@@ -49,7 +50,7 @@ func (s *Server) desired(ctx context.Context, in *desiredInput) (*answered[wire.
 }
 
 type observedInput struct {
-	unitInput
+	ByUnit
 	Body fleet.Observed
 }
 
