@@ -8,7 +8,7 @@ import (
 	"os"
 	"text/tabwriter"
 
-	"github.com/ringfence/ringfence/internal/health/healthsim"
+	"github.com/ringfence/ringfence/bench/verdict-table/sim"
 )
 
 func main() {
@@ -21,14 +21,14 @@ func main() {
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "canary/stable a minute, canary errors\talpha\tstopped %\tmean minute\tpublished %\tpublished minute")
-	for i, sc := range healthsim.Table() {
+	for i, sc := range sim.Table() {
 		row(out, sc, 0.01, *runs, *seed+uint64(i))
 	}
 	for i, traffic := range [][2]int64{{100, 100}, {100, 1900}, {1000, 1000}} {
 		for _, day := range []struct{ alpha, published float64 }{{0.01, 0.6}, {0.05, 3.4}} {
-			sc := healthsim.Day(traffic[0], traffic[1])
+			sc := sim.Day(traffic[0], traffic[1])
 			sc.Name = fmt.Sprintf("%d/%d %s", traffic[0], traffic[1], sc.Name)
-			sc.Table = healthsim.Expected{Stopped: day.published}
+			sc.Table = sim.Expected{Stopped: day.published}
 			row(out, sc, day.alpha, *runs, *seed+100+uint64(i))
 		}
 	}
@@ -38,8 +38,8 @@ func main() {
 	}
 }
 
-func row(out *tabwriter.Writer, sc healthsim.Scenario, alpha float64, runs int, seed uint64) {
-	r := healthsim.Run(sc, healthsim.ComparisonOnly(alpha), runs, seed)
+func row(out *tabwriter.Writer, sc sim.Scenario, alpha float64, runs int, seed uint64) {
+	r := sim.Run(sc, sim.ComparisonOnly(alpha), runs, seed)
 	fmt.Fprintf(out, "%s\t%g\t%.2f\t%s\t%.1f\t%s\n", sc.Name, alpha, 100*r.Share(),
 		minute(r.Mean), sc.Table.Stopped, minute(sc.Table.Minute))
 }

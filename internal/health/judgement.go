@@ -71,6 +71,8 @@ func (p *Process) missing() int64 {
 func (p *Process) traffic() (Verdict, string) {
 	more := p.missing()
 	switch {
+	case p.StoppedAt != nil:
+		return Pass, "" // harm needs no floor
 	case p.Canary.Requests == 0 && p.Stable.Requests == 0:
 		return Hold, fmt.Sprintf("There is no data yet: %d canary requests are needed.", more)
 	case p.Canary.Requests == 0:

@@ -63,7 +63,7 @@ func TestLadderIgnoresTheEmpty(t *testing.T) {
 	for _, tc := range []struct {
 		share       float64
 		hits, total int64
-	}{{0.5, 0, 0}, {0, 0, 10}, {1, 10, 10}} {
+	}{{0.5, 0, 0}, {0, 0, 10}, {1, 10, 10}, {1, 5, 10}} {
 		var l Ladder
 		if l.add(tc.share, tc.hits, tc.total) || l.value() != 0 {
 			t.Errorf("%+v moved the evidence to %v", tc, l.value())

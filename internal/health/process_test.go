@@ -90,6 +90,9 @@ func TestVerdict(t *testing.T) {
 			if !strings.Contains(j.Reasons[0], tc.reason) {
 				t.Errorf("first reason %q, expected %q in it", j.Reasons[0], tc.reason)
 			}
+			if all := strings.Join(j.Reasons, " "); j.Verdict == Fail && strings.Contains(all, "traffic") {
+				t.Errorf("asks for more traffic after a fail: %s", all)
+			}
 			mustJSON(t, j)
 		})
 	}

@@ -1,4 +1,4 @@
-package healthsim
+package sim
 
 import "github.com/ringfence/ringfence/internal/health"
 
@@ -31,20 +31,20 @@ func Table() []Scenario {
 	}
 }
 
-// Day is a healthy canary over 24 hours, judged each minute, and what the published simulation gave for an alpha.
+// Day is a healthy canary over 24 hours, judged each minute.
 func Day(canary, stable int64) Scenario {
-	return Scenario{Name: "24 h healthy", Steps: []Step{{24 * 60, canary, stable}}, CanaryBad: baseline, StableBad: baseline}
+	return Scenario{Name: "24 h healthy", Steps: []Step{{Minutes: 24 * 60, Canary: canary, Stable: stable}}, CanaryBad: baseline, StableBad: baseline}
 }
 
 func hour(name string, canary, stable int64, bad float64, table Expected) Scenario {
-	return Scenario{Name: name, Steps: []Step{{60, canary, stable}}, CanaryBad: bad, StableBad: baseline, Table: table}
+	return Scenario{Name: name, Steps: []Step{{Minutes: 60, Canary: canary, Stable: stable}}, CanaryBad: bad, StableBad: baseline, Table: table}
 }
 
 // ramp gives the canary more and more of 2,000 requests a minute, a quarter of an hour each.
 func ramp(name string, bad float64, table Expected) Scenario {
 	sc := Scenario{Name: name, CanaryBad: bad, StableBad: baseline, Table: table}
 	for _, percent := range []int64{1, 5, 25, 50} {
-		sc.Steps = append(sc.Steps, Step{15, 20 * percent, 2000 - 20*percent})
+		sc.Steps = append(sc.Steps, Step{Minutes: 15, Canary: 20 * percent, Stable: 2000 - 20*percent})
 	}
 	return sc
 }

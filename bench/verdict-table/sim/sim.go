@@ -1,4 +1,7 @@
-package healthsim
+// Package sim runs gates against simulated canaries of which the truth is known, to measure how often healthy ones
+// are stopped and how soon bad ones are. Equal seeds give equal results. Its tests hold the package health to the
+// published numbers; the program has no use for it.
+package sim
 
 import (
 	"math"
@@ -10,7 +13,8 @@ import (
 // Step is a stretch of one-minute samples with the same traffic.
 type Step struct {
 	Minutes        int
-	Canary, Stable int64 // requests a minute
+	Canary, Stable int64   // requests a minute
+	Trouble        float64 // what the chance of a bad request is multiplied by on both sides; 0 means 1
 }
 
 // Scenario is a release of which the truth is known.
@@ -65,9 +69,13 @@ func once(sc Scenario, gate health.Gate, rng *rand.Rand) int {
 	var canary, stable health.Counts
 	sample := health.Sample{Canary: &canary, Stable: &stable}
 	for _, step := range sc.Steps {
+		trouble := step.Trouble
+		if trouble == 0 {
+			trouble = 1
+		}
 		for range step.Minutes {
-			canary.Requests, canary.Bad = step.Canary, Binomial(rng, step.Canary, sc.CanaryBad)
-			stable.Requests, stable.Bad = step.Stable, Binomial(rng, step.Stable, sc.StableBad)
+			canary.Requests, canary.Bad = step.Canary, Binomial(rng, step.Canary, sc.CanaryBad*trouble)
+			stable.Requests, stable.Bad = step.Stable, Binomial(rng, step.Stable, sc.StableBad*trouble)
 			if err := p.Add(sample); err != nil {
 				panic(err) // such samples cannot be drawn
 			}
