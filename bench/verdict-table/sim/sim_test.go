@@ -61,7 +61,7 @@ func TestTable(t *testing.T) {
 
 // Healthy canaries of many kinds, each judged more than a thousand times, are stopped no more often than alpha.
 func TestHealthyAreLeftAlone(t *testing.T) {
-	const runs = 500
+	const runs = 300
 	floor := int64(0)
 	outage := Scenario{CanaryBad: 0.005, StableBad: 0.005}
 	for range 6 {
@@ -135,7 +135,7 @@ func TestBinomial(t *testing.T) {
 		n int64
 		p float64
 	}{{1, 0.5}, {20, 0.005}, {1900, 0.005}, {2000, 0.4}, {3000, 0.3}, {50, 0.97}, {10, 0}, {10, 1}, {0, 0.5}} {
-		const draws = 10000
+		const draws = 5000
 		var sum, squares float64
 		for range draws {
 			k := Binomial(rng, tc.n, tc.p)
