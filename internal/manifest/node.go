@@ -85,7 +85,7 @@ func (r *reader) scalar(n *yaml.Node, path string) any {
 	switch tag := n.ShortTag(); tag {
 	case "!!null":
 		return nil
-	case "!!str", "!!timestamp":
+	case "!!str", "!!timestamp", "!!merge": // a date is text, and so is << as a value
 		return n.Value
 	case "!!bool":
 		var b bool

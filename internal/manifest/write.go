@@ -94,7 +94,7 @@ func node(d *json.Decoder) (*yaml.Node, error) {
 func text(s string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
 	switch strings.ToLower(s) {
-	case "y", "n", "yes", "no", "on", "off":
+	case "y", "n", "yes", "no", "on", "off", "<<":
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	if strings.Contains(s, "\n") && strings.TrimSpace(s) == strings.TrimSuffix(s, "\n") && !strings.ContainsAny(s, "\r\t\u0085\u2028\u2029") {

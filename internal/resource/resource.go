@@ -81,7 +81,7 @@ type Ring struct {
 	Purpose  string    `json:"purpose,omitempty" maxLength:"500" doc:"which bugs it is there to find"`
 	Risk     string    `json:"risk,omitempty" maxLength:"500" doc:"which risk its users have accepted"`
 	Audience Audience  `json:"audience,omitzero" doc:"who is in it; the last ring takes everyone and has none"`
-	Bake     fleet.Dur `json:"bake,omitempty" doc:"how long it must stay healthy before the next ring, never shorter than in the ring before; default 24h"`
+	Bake     fleet.Dur `json:"bake,omitempty" doc:"how long it must stay healthy before the next ring, never shorter than in the ring before; default 24h, or as in the ring before when that is longer"`
 }
 
 // Gate is a condition on a signal; it judges all the time in every ring.

@@ -96,7 +96,7 @@ func (p *problems) listing(v any, s *Shape, m Member, path string) {
 	}
 }
 
-// number also refuses an explicit 0 where 0 would silently mean the default: such fields have a minimum above 0.
+// number also refuses an explicit 0 where it would silently mean the default.
 func (p *problems) number(v any, s *Shape, m Member, path string) {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -113,6 +113,10 @@ func (p *problems) number(v any, s *Shape, m Member, path string) {
 			p.add(path, s.words(m), "got %s", describe(v))
 			return
 		}
+	}
+	if f == 0 && m.Min == nil && m.Name != "" && !m.Required {
+		p.add(path, s.words(m)+" other than 0", "got 0: leave the field out for the default")
+		return
 	}
 	if m.Min != nil && f < *m.Min || m.Max != nil && f > *m.Max {
 		p.add(path, s.words(m), "got %s", clip(n.String()))
