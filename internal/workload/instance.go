@@ -30,9 +30,9 @@ type instance struct {
 	key      string
 	rec      record
 	view     fleet.Instance
-	health   readiness
-	settled  bool // readiness is known
-	served   bool // the present process was ready once
+	health   readiness // as checked; view.Ready follows when the gateway knows
+	settled  bool      // readiness is known
+	served   bool      // the present process was ready once
 	stopping bool
 	fatal    bool   // the last start failed for a reason that does not go away by itself
 	trouble  string // the last failure to start or be ready
@@ -224,7 +224,7 @@ func (i *instance) observe(err error) {
 	now := time.Now()
 	i.rt.mu.Lock()
 	was, settled := i.health.ready, i.settled
-	i.health, i.settled = i.health.observe(err == nil), true
+	i.health = i.health.observe(err == nil)
 	is := i.health.ready
 	if err != nil {
 		i.trouble = err.Error()
@@ -237,13 +237,14 @@ func (i *instance) observe(err error) {
 	case is && !was:
 		i.note(func(r *record) { r.WasReady = true })
 		i.rt.opt.Logger.Info("instance ready", "instance", i.view.ID)
-		i.change(func() { i.view.Ready, i.readyAt = true, now })
+		i.rt.announce(i.slot) // first the gateway: whoever reads that it is ready may route to it
+		i.change(func() { i.view.Ready, i.settled, i.readyAt = true, true, now })
 	case was && !is:
 		i.rt.opt.Logger.Warn("instance no longer ready", "instance", i.view.ID, "error", err)
 		i.change(func() { i.view.Ready = false })
 		i.note(func(r *record) { r.Since, r.WasReady = now, false })
 	case !settled:
-		i.change(func() {})
+		i.change(func() { i.settled = true })
 	}
 }
 

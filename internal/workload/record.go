@@ -45,6 +45,8 @@ type record struct {
 	LastExit   string     `json:"lastExit,omitempty"`
 }
 
+const lockPatience = time.Second
+
 const recordFile = "record.json"
 
 func saveRecord(dir string, r record) error {
@@ -117,13 +119,20 @@ func globEscape(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// lockDir makes sure that one runtime at a time uses a folder. The lock goes with the process, however it ends.
+// lockDir makes sure that one runtime at a time uses a folder. The lock goes with the process, however it ends;
+// but a process that it was just forking holds the lock until exec, so a moment is given.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	for deadline := time.Now().Add(lockPatience); ; time.Sleep(10 * time.Millisecond) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, errs.E(errs.Conflict, "another data plane is running on %s", dir).

@@ -1,9 +1,18 @@
 package workload
 
 import (
-	"slices"
-	"testing"
+	"context"
+	"encoding/json"
 
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
 )
 
@@ -19,7 +28,6 @@ func TestStartsReadyThenEndpoint(t *testing.T) {
 	g.open()
 	g.rt.Apply(shop(g.slot("v1", 2)))
 	st := g.awaitReady("v1", 2)
-	g.await("two endpoints", func() bool { return len(g.traffic.of("v1")) == 2 })
 	if st.Wanted != 2 || st.Failure != "" {
 		t.Errorf("status %+v", st)
 	}
@@ -38,4 +46,295 @@ func TestStartsReadyThenEndpoint(t *testing.T) {
 			t.Errorf("%s still runs", id)
 		}
 	}
+}
+
+func TestNeverReady(t *testing.T) {
+	g := newRig(t).open()
+	if err := os.WriteFile(g.control+"/unready", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	slow, crash, bad, gone := g.slot("slow", 1), g.slot("crash", 1, "CRASH=1"), g.slot("bad", 1), g.slot("gone", 1)
+	slow.Ready.Within, crash.Ready.Within = fleet.Dur(300*time.Millisecond), fleet.Dur(300*time.Millisecond)
+	bad.Command = nil
+	gone.Command = []string{"/no/such/program"}
+	g.rt.Apply(shop(slow, crash, bad, gone))
+	for version, wants := range map[string][]string{
+		"slow":  {"shop/slow/1 is not ready after", "GET /readyz answered 503", "last log line: listening on 127.0.0.1:"},
+		"crash": {"shop/crash/1 is not ready after", "connection refused", "restarted", "last exit: exit status 3", "last log line: cannot open the database"},
+		"bad":   {"the command is empty"},
+		"gone":  {"cannot start the command", "/no/such/program"},
+	} {
+		g.await("failure of "+version, func() bool {
+			f := g.status(version).Failure
+			return f != "" && !slices.ContainsFunc(wants, func(w string) bool { return !strings.Contains(f, w) })
+		})
+		if f := g.status(version).Failure; strings.ContainsAny(f, "\n\r") {
+			t.Errorf("more than one line: %q", f)
+		}
+	}
+	if notes := g.traffic.all(); len(notes) != 0 {
+		t.Errorf("nothing was ready, yet: %v", notes)
+	}
+	if err := os.Remove(g.control + "/unready"); err != nil {
+		t.Fatal(err)
+	}
+	if st := g.awaitReady("slow", 1); st.Failure != "" {
+		t.Errorf("ready, with failure %q", st.Failure)
+	}
+}
+
+func TestFailureOnlyAfterWithin(t *testing.T) {
+	g := newRig(t).open()
+	g.rt.Apply(shop(g.slot("v1", 1, "CRASH=1"))) // has the default minute
+	g.await("a restart", func() bool { s := g.status("v1"); return len(s.Instances) == 1 && s.Instances[0].Restarts > 0 })
+	if f := g.status("v1").Failure; f != "" {
+		t.Errorf("failure before its time: %q", f)
+	}
+}
+
+func TestCrashIsRestarted(t *testing.T) {
+	g := newRig(t)
+	var changes atomic.Int64
+	g.open(func(o *Options) { o.OnChange = func() { changes.Add(1) } })
+	g.rt.Apply(shop(g.slot("v1", 2)))
+	before := g.awaitReady("v1", 2)
+	seen, notes := changes.Load(), len(g.traffic.all())
+	crash(before.Instances[0].Address)
+	g.await("one endpoint withdrawn", func() bool { return slices.Contains(g.traffic.all()[notes:], "endpoints v1 1") })
+	g.await("back again", func() bool {
+		s := g.status("v1")
+		return s.Ready == 2 && s.Instances[0].Restarts == 1
+	})
+	after := g.status("v1")
+	if i := after.Instances[0]; i.LastExit != "exit status 4" || i.PID == before.Instances[0].PID || i.Address != before.Instances[0].Address {
+		t.Errorf("restarted as %+v, was %+v", i, before.Instances[0])
+	}
+	if after.Instances[1].PID != before.Instances[1].PID {
+		t.Error("the other instance was touched")
+	}
+	if changes.Load() == seen {
+		t.Error("nobody was told of the changes")
+	}
+}
+
+func TestCrashLoopBacksOffAndMovesPort(t *testing.T) {
+	g := newRig(t).open()
+	g.rt.Apply(shop(g.slot("v1", 1, "CRASH=1")))
+	type run struct {
+		pid  int
+		addr string
+		at   time.Time
+	}
+	var runs []run
+	g.await("four starts", func() bool {
+		s := g.status("v1")
+		if len(s.Instances) == 1 && s.Instances[0].PID != 0 {
+			i := s.Instances[0]
+			if len(runs) == 0 || runs[len(runs)-1].pid != i.PID {
+				runs = append(runs, run{i.PID, i.Address, i.Started})
+			}
+		}
+		return len(runs) == 4
+	})
+	for k, least := range []time.Duration{160 * time.Millisecond, 320 * time.Millisecond, 640 * time.Millisecond} {
+		if gap := runs[k+1].at.Sub(runs[k].at); gap < least {
+			t.Errorf("start %d came %s after the one before, want at least %s", k+2, gap, least)
+		}
+		if runs[k+1].addr == runs[k].addr {
+			t.Errorf("start %d got port of a start that never became ready: %s", k+2, runs[k].addr)
+		}
+	}
+}
+
+func TestReadinessLostAndRegained(t *testing.T) {
+	g := newRig(t).open()
+	s := g.slot("v1", 1)
+	s.Ready.Interval = fleet.Dur(20 * time.Millisecond)
+	g.rt.Apply(shop(s))
+	pid := g.awaitReady("v1", 1).Instances[0].PID
+	if err := os.WriteFile(g.control+"/unready", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.await("withdrawn", func() bool { return g.status("v1").Ready == 0 && len(g.traffic.of("v1")) == 0 })
+	if err := os.Remove(g.control + "/unready"); err != nil {
+		t.Fatal(err)
+	}
+	g.await("back", func() bool { return len(g.traffic.of("v1")) == 1 })
+	if st := g.awaitReady("v1", 1); st.Instances[0].PID != pid || st.Instances[0].Restarts != 0 {
+		t.Errorf("not the same process: %+v, was %d", st, pid)
+	}
+}
+
+func TestScale(t *testing.T) {
+	g := newRig(t).open()
+	g.rt.Apply(shop(g.slot("v1", 1)))
+	first := pids(g.awaitReady("v1", 1))
+	g.rt.Apply(shop(g.slot("v1", 3)))
+	three := pids(g.awaitReady("v1", 3))
+	g.rt.Apply(shop(g.slot("v1", 1)))
+	one := pids(g.awaitReady("v1", 1))
+	if three["shop/v1/1"] != first["shop/v1/1"] || one["shop/v1/1"] != first["shop/v1/1"] {
+		t.Errorf("the first instance did not stay: %v, %v, %v", first, three, one)
+	}
+}
+
+// A changed environment replaces every process, with no moment in which fewer are ready than were.
+func TestRoll(t *testing.T) {
+	g := newRig(t)
+	g.open()
+	g.rt.Apply(shop(g.slot("v1", 2, "GENERATION=1")))
+	before := pids(g.awaitReady("v1", 2))
+	g.traffic.mu.Lock()
+	g.traffic.onSet = func(_ string, eps []fleet.Endpoint) {
+		if len(eps) < 2 || len(eps) > 3 {
+			t.Errorf("%d endpoints during the roll", len(eps))
+		}
+	}
+	g.traffic.mu.Unlock()
+	g.rt.Apply(shop(g.slot("v1", 2, "GENERATION=2")))
+	g.await("both replaced", func() bool {
+		s := g.status("v1")
+		for _, pid := range pids(s) {
+			if pid == before["shop/v1/1"] || pid == before["shop/v1/2"] {
+				return false
+			}
+		}
+		return s.Ready == 2 && len(s.Instances) == 2
+	})
+	for _, i := range g.status("v1").Instances {
+		if env := get(t, i.Address, "/env"); !strings.Contains(env, "GENERATION=2") {
+			t.Errorf("%s runs with %s", i.ID, env)
+		}
+	}
+	g.traffic.mu.Lock()
+	g.traffic.onSet = nil
+	g.traffic.mu.Unlock()
+}
+
+// The order that loses no request: endpoint withdrawn, drained, SIGTERM, SIGKILL to what is left.
+func TestStopOrder(t *testing.T) {
+	g := newRig(t)
+	g.open()
+	s := g.slot("v1", 1, "IGNORE_TERM=1", "CHILD=1")
+	s.StopGrace = fleet.Dur(200 * time.Millisecond)
+	var leader int
+	g.traffic.drain = func(context.Context, fleet.Endpoint) {
+		if n := len(g.traffic.of("v1")); n != 0 || !alive(leader) {
+			t.Errorf("during drain %d endpoints, process alive: %v", n, alive(leader))
+		}
+		<-time.After(100 * time.Millisecond)
+		if !alive(leader) {
+			t.Error("stopped before it was drained")
+		}
+		g.traffic.note("drained")
+	}
+	g.rt.Apply(shop(s))
+	leader = g.awaitReady("v1", 1).Instances[0].PID
+	if n := len(g.traffic.of("v1")); n != 1 {
+		t.Errorf("ready, but %d endpoints are announced", n)
+	}
+	var child int
+	b, err := os.ReadFile(g.control + "/child")
+	if err != nil || json.Unmarshal(b, &child) != nil || !alive(child) {
+		t.Fatalf("no child: %q, %v", b, err)
+	}
+	g.rt.Apply(nil)
+	g.await("stopped", func() bool { return len(g.rt.Status("shop")) == 0 })
+	if alive(leader) || alive(child) {
+		t.Errorf("leader alive: %v, child alive: %v", alive(leader), alive(child))
+	}
+	want := []string{"endpoints v1 1", "endpoints v1 0", "drain shop/v1/1", "drained"}
+	if got := g.traffic.all(); !slices.Equal(got, want) {
+		t.Errorf("order %v, want %v", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(g.dir, "slots", "shop", "v1")); !os.IsNotExist(err) {
+		t.Errorf("its folder is still there: %v", err)
+	}
+}
+
+func TestDrainIsLimited(t *testing.T) {
+	g := newRig(t)
+	g.open()
+	g.traffic.drain = func(ctx context.Context, _ fleet.Endpoint) { <-ctx.Done() }
+	s := g.slot("v1", 1)
+	s.Drain = fleet.Dur(50 * time.Millisecond)
+	g.rt.Apply(shop(s))
+	g.awaitReady("v1", 1)
+	g.rt.Apply(nil)
+	g.await("stopped", func() bool { return len(g.rt.Status("shop")) == 0 })
+}
+
+// A version that is wanted again while it leaves gets new instances and keeps them.
+func TestWantedAgainWhileStopping(t *testing.T) {
+	g := newRig(t)
+	g.open()
+	release := make(chan struct{})
+	g.traffic.drain = func(ctx context.Context, _ fleet.Endpoint) {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+	}
+	g.rt.Apply(shop(g.slot("v1", 1)))
+	g.awaitReady("v1", 1)
+	g.rt.Apply(nil)
+	g.await("draining", func() bool { return slices.Contains(g.traffic.all(), "drain shop/v1/1") })
+	g.rt.Apply(shop(g.slot("v1", 1)))
+	g.await("a second instance", func() bool { return g.status("v1").Ready == 1 })
+	close(release)
+	st := g.awaitReady("v1", 1)
+	if st.Instances[0].ID != "shop/v1/2" {
+		t.Errorf("left with %+v", st.Instances)
+	}
+}
+
+func TestEnvironmentIsOwn(t *testing.T) {
+	t.Setenv("RINGFENCE_DATABASE_PASSWORD", "hunter2")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "hunter3")
+	g := newRig(t).open()
+	g.rt.Apply(shop(g.slot("v1", 1, "GREETING=hello")))
+	i := g.awaitReady("v1", 1).Instances[0]
+	env := get(t, i.Address, "/env")
+	if strings.Contains(env, "hunter") {
+		t.Errorf("a secret of the runtime is in %s", env)
+	}
+	for _, want := range []string{"GREETING=hello", "LISTEN_ADDR=" + i.Address, "RINGFENCE_INSTANCE=shop/v1/1"} {
+		if !strings.Contains(env, want) {
+			t.Errorf("%s is not in %s", want, env)
+		}
+	}
+	if cwd, err := os.Readlink(filepath.Join("/proc", itoa(i.PID), "cwd")); err != nil || cwd != filepath.Join(g.dir, "slots/shop/v1/1/work") {
+		t.Errorf("works in %q, %v", cwd, err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	g := newRig(t).open()
+	g.rt.Apply(shop(g.slot("v1", 1, "CHILD=1")))
+	i := g.awaitReady("v1", 1).Instances[0]
+	own, err := readStat(i.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.await("CPU time and the child's memory", func() bool {
+		get(t, i.Address, "/burn")
+		now := g.status("v1").Instances[0]
+		return now.CPUSeconds >= i.CPUSeconds+0.2 && now.RSSBytes > own.residentPgs*int64(os.Getpagesize())*5/4
+	})
+}
+
+func TestSecondRuntimeIsRefused(t *testing.T) {
+	g := newRig(t).open()
+	_, err := New(Options{Dir: g.dir, Traffic: g.traffic})
+	if !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), g.dir) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTCPReadiness(t *testing.T) {
+	g := newRig(t).open()
+	s := g.slot("v1", 1)
+	s.Ready = fleet.Ready{}
+	g.rt.Apply(shop(s))
+	g.awaitReady("v1", 1)
 }

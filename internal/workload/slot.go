@@ -55,7 +55,7 @@ func (r *Runtime) reconcile(s *slot) {
 	}
 	var have []seen
 	for n, i := range s.instances {
-		have = append(have, seen{n: n, current: i.key == s.key, ready: i.health.ready, settled: i.settled, stopping: i.stopping})
+		have = append(have, seen{n: n, current: i.key == s.key, ready: i.view.Ready, settled: i.settled, stopping: i.stopping})
 	}
 	start, stop := plan(want, have)
 	for _, n := range start {
@@ -124,11 +124,11 @@ func (s *slot) status(now time.Time) (st fleet.SlotStatus, trouble *instance) {
 		if i.stopping {
 			continue
 		}
-		if i.health.ready {
+		if i.view.Ready {
 			st.Ready++
 			continue
 		}
-		if st.Failure == "" && (i.fatal || overdue(s.want.Ready, i.rec.Since, now)) {
+		if st.Failure == "" && !i.health.ready && (i.fatal || overdue(s.want.Ready, i.rec.Since, now)) {
 			st.Failure, trouble = i.whyNot(now), i
 		}
 	}
