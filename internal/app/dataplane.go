@@ -201,4 +201,6 @@ func (f flushing) Write(b []byte) (int, error) {
 type traffic struct{ *gateway.Gateway }
 
 // Drain waits until an instance that was left out has answered its requests.
-func (t traffic) Drain(ctx context.Context, ep fleet.Endpoint) { t.DrainEndpoint(ctx, ep) }
+func (t traffic) Drain(ctx context.Context, ep fleet.Endpoint) {
+	_ = t.Gateway.Drain(ctx, ep.Service, ep.Version, time.Hour) // ctx has the limit
+}

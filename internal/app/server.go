@@ -4,21 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/api"
+	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/blob"
 	"github.com/ringfence/ringfence/internal/catalog"
+	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/controller"
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/link"
+	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/postgres"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
 	"github.com/ringfence/ringfence/internal/tsdb"
@@ -89,7 +97,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	if s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(c.Data, "metrics"), Logger: c.Logger}); err != nil {
 		return nil, err
 	}
-	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs}
+	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: func(ctx context.Context, kind, name string) error { return s.controller.InUse(ctx, kind, name) }}
 	s.hub = link.NewHub(s.store, controller.KindDesired, func() { s.controller.Wake() })
 	s.controller = controller.New(controller.Options{
 		Store: s.store, Fleet: s.hub, Metrics: counting{s.metrics}, Catalog: s.catalog, Logger: c.Logger, Interval: c.Step,
@@ -98,15 +106,19 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 }
 
 func (s *server) run(ctx context.Context, l net.Listener) error {
-	url := "http://" + l.Addr().String()
-	if err := writeRunFile(s.Data, "server", RunFile{URL: url}); err != nil {
+	handler, err := s.handler()
+	if err != nil {
 		return err
 	}
-	s.Logger.Info("control plane is up", "url", url)
+	run := RunFile{URL: "http://" + l.Addr().String()}
+	if err := writeRunFile(s.Data, "server", run); err != nil {
+		return err
+	}
+	s.Logger.Info("control plane is up", "url", run.URL)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.metrics.Run(ctx, s.targets) })
-	group.Go(func() error { return serveHTTP(ctx, l, s.handler()) })
+	group.Go(func() error { return serveHTTP(ctx, l, handler) })
 	return group.Wait()
 }
 
@@ -131,4 +143,47 @@ func (c counting) Counts(ctx context.Context, service, canary, stable, over stri
 	return c.DB.Counts(ctx, tsdb.CountsQuery{Service: service, Canary: canary, Stable: stable, Over: over, From: from, To: to})
 }
 
-func (s *server) handler() http.Handler { return http.NewServeMux() }
+// handler is the API, with Prometheus' query API and the pages for people beside it.
+func (s *server) handler() (http.Handler, error) {
+	return api.New(api.Options{
+		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Hub: s.hub,
+		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
+		Metrics: s.metrics.Handler(), Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
+	})
+}
+
+// ready says why the control plane cannot decide or record now.
+func (s *server) ready(ctx context.Context) error {
+	_, err := s.store.List(ctx, store.Page{Kind: controller.KindLive, Limit: 1})
+	return err
+}
+
+// dataPlaneLogs brings instances' output from the unit's data plane.
+type dataPlaneLogs struct {
+	hub   *link.Hub
+	token string
+}
+
+func (d dataPlaneLogs) Logs(ctx context.Context, unit string, q wire.LogQuery) (io.ReadCloser, error) {
+	admin := d.hub.Admin(unit)
+	if admin == "" {
+		return nil, errs.E(errs.Unavailable, "the data plane of unit %s has not reported since the control plane started", unit)
+	}
+	args := url.Values{"service": {q.Service}, "version": {q.Version}, "instance": {strconv.Itoa(q.Instance)},
+		"tail": {strconv.Itoa(q.Tail)}, "follow": {strconv.FormatBool(q.Follow)}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/logs?"+args.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+d.token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "the data plane of unit %s does not answer", unit)
+	}
+	if resp.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+		_ = resp.Body.Close()
+		return nil, errs.E(errs.Missing, "%s", strings.TrimSpace(string(why)))
+	}
+	return resp.Body, nil
+}

@@ -28,7 +28,9 @@ type stageCase struct {
 }
 
 type gateCase struct {
-	process *health.Process
+	gate    health.Gate
+	process *health.Process // nil when nothing is left to compare with and there is no limit
+	seen    int64           // requests to the new version
 	over    string
 	read    time.Time // end of the last sample that was added
 	hurt    time.Time // end of the first sample with a bad event
@@ -87,7 +89,7 @@ func (c *Controller) judge(ctx context.Context, state rollout.State, now time.Ti
 		} else if now.Sub(g.read) > sampleAge {
 			stale = fmt.Sprintf("no metrics since %s", g.read.Format(time.RFC3339))
 		}
-		j := g.process.Judgement()
+		j := g.judgement()
 		if stale != "" && j.Verdict == health.Pass {
 			j.Verdict, j.Reasons = health.Hold, append(j.Reasons, stale)
 		}
@@ -115,11 +117,28 @@ func (c *Controller) caseOf(state rollout.State) *stageCase {
 			g.Compare = "none" // nobody is left on the version before
 		}
 		g.Alpha /= float64(len(state.Rings)) // each ring spends an equal part of the bound
-		gc.process = health.NewProcess(g)
+		gc.gate = g
+		if g.Judges() {
+			gc.process = health.NewProcess(g)
+		}
 		sc.gates = append(sc.gates, gc)
 	}
 	c.cases[state.Service] = sc
 	return sc
+}
+
+// judgement is the process's, or without one that enough requests were seen: its comparison was made in the rings before.
+func (g *gateCase) judgement() health.Judgement {
+	if g.process != nil {
+		return g.process.Judgement()
+	}
+	more := max(0, *g.gate.MinRequests-g.seen)
+	j := health.Judgement{Gate: g.gate, Verdict: health.Pass, Evidence: health.Evidence{PValue: 1, Threshold: 1 / g.gate.Alpha, CanaryRequests: g.seen, MoreRequests: more},
+		Reasons: []string{fmt.Sprintf("%s: everyone has the new version, so nothing is left to compare with", g.gate.Signal)}}
+	if more > 0 {
+		j.Verdict, j.Reasons = health.Hold, append(j.Reasons, fmt.Sprintf("%d more requests are needed", more))
+	}
+	return j
 }
 
 func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, now time.Time) error {
@@ -128,8 +147,16 @@ func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, now 
 		return err
 	}
 	for i, s := range samples {
-		g.process.Add(s)
 		g.read = ends[i]
+		if s.Canary != nil {
+			g.seen += s.Canary.Requests
+		}
+		if g.process == nil {
+			continue
+		}
+		if err := g.process.Add(s); err != nil {
+			return err
+		}
 		if g.hurt.IsZero() && s.Canary != nil && s.Canary.Bad > 0 {
 			g.hurt = ends[i]
 		}

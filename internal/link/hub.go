@@ -145,3 +145,10 @@ func (h *Hub) Units() []fleet.Observed {
 	}
 	return all
 }
+
+// Admin is where a unit's data plane has its metrics and logs; "" before it has reported.
+func (h *Hub) Admin(name string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.unit(name).observed.Admin
+}
