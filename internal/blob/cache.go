@@ -30,8 +30,14 @@ type flight struct {
 	cancel  context.CancelFunc
 }
 
-// NewCache makes a cache in store that fetches artifacts of at most limit bytes from source.
+// DefaultLimit is the largest artifact when nothing else is said.
+const DefaultLimit = 2 << 30
+
+// NewCache makes a cache in store that fetches artifacts of at most limit bytes from source; 0 means DefaultLimit.
 func NewCache(store *Store, source Source, limit int64) *Cache {
+	if limit == 0 {
+		limit = DefaultLimit
+	}
 	return &Cache{store: store, source: source, limit: limit, flying: map[string]*flight{}}
 }
 

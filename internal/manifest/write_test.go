@@ -23,7 +23,9 @@ func anyText() *rapid.Generator[string] {
 	)
 }
 
-func anyName() *rapid.Generator[string] { return rapid.StringMatching(`[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?`) }
+func anyName() *rapid.Generator[string] {
+	return rapid.StringMatching(`[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?`)
+}
 
 func anyDur(t *rapid.T, label string) fleet.Dur {
 	return fleet.Dur(rapid.Int64Range(1, int64(20*time.Hour)).Draw(t, label))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,12 @@ const (
 	labelWords   = "letters, digits and . _ / -, at most 253, beginning and ending with a letter or digit"
 )
 
-// Placeholders are the words in braces that a command and its environment may hold.
-var Placeholders = []string{"artifact", "address", "host", "port", "version", "service"}
+// Placeholders are the words in braces that are put into a command, and Assigned the variables that every instance gets,
+// next to those that begin with RINGFENCE_.
+var (
+	Placeholders = []string{"artifact", "address", "host", "port", "version", "service"}
+	Assigned     = []string{"PORT", "ADDRESS", "LISTEN_ADDR"}
+)
 
 // ValidVersion and ValidDigest say whether a text can be a version, or the digest of an artifact.
 func ValidVersion(s string) bool { return versionRE.MatchString(s) }
@@ -71,39 +76,42 @@ func (p *problems) service(s *Service) {
 	p.within(s.StopGrace, time.Hour, "spec.stopGrace")
 }
 
-// run wants {artifact} in the command, as it is what a release pins, and a place where the instance learns its port.
+// run wants {artifact} in the command, as it is what a release pins. Where to listen an instance can learn from its
+// command or from the environment that the runtime gives it.
 func (p *problems) run(r *Run) {
 	at := "spec.run.command"
-	used := map[string]bool{}
+	artifact := false
 	for i, arg := range r.Command {
 		p.need(i > 0 || strings.TrimSpace(arg) != "", item(at, 0), "a program such as {artifact}", "is empty")
-		p.placeholders(arg, item(at, i), used)
+		p.placeholders(arg, item(at, i))
+		artifact = artifact || strings.Contains(arg, "{artifact}")
 	}
-	p.need(used["artifact"], at, "{artifact} where the program of a release is put in", "runs nothing of a release")
-	p.env(r.Env, "spec.run.env", used)
-	p.need(used["address"] || used["port"], at, `{address} or {port} in it, or in run.env as in PORT: "{port}"`,
-		"does not tell the instance where to listen")
+	p.need(artifact, at, "{artifact} where the program of a release is put in", "runs nothing of a release")
+	p.env(r.Env, "spec.run.env")
 	if r.Dir != "" {
 		p.need(path.IsAbs(r.Dir) && path.Clean(r.Dir) == r.Dir, "spec.run.dir", "an absolute path without . or ..", "got %q", clip(r.Dir))
 	}
 }
 
-// placeholders notes the known words in braces and refuses misspelt ones; other braces are the program's own.
-func (p *problems) placeholders(s, path string, used map[string]bool) {
+// placeholders refuses misspelt words in braces; those that resemble none of ours are the program's own.
+func (p *problems) placeholders(s, path string) {
 	for _, m := range braceRE.FindAllStringSubmatch(s, -1) {
 		near := nearest(m[1], Placeholders)
-		if near == m[1] {
-			used[near] = true
-			continue
-		}
-		p.need(near == "", path, "one of {"+strings.Join(Placeholders, "}, {")+"}", "unknown %s, did you mean {%s}?", clip(m[0]), near)
+		p.need(near == "" || near == m[1], path, "one of {"+strings.Join(Placeholders, "}, {")+"}", "unknown %s, did you mean {%s}?", clip(m[0]), near)
 	}
 }
 
-func (p *problems) env(env map[string]string, path string, used map[string]bool) {
+// env refuses what would be lost in silence: names that the runtime sets itself, and words in braces, which are put
+// into commands alone.
+func (p *problems) env(env map[string]string, path string) {
 	for _, k := range sortedKeys(env) {
-		p.need(envRE.MatchString(k), field(path, k), envWords, "%q is no name of an environment variable", clip(k))
-		p.placeholders(env[k], field(path, k), used)
+		at := field(path, k)
+		p.need(envRE.MatchString(k), at, envWords, "%q is no name of an environment variable", clip(k))
+		own := slices.Contains(Assigned, k) || strings.HasPrefix(k, "RINGFENCE_")
+		p.need(!own, at, "another name", "every instance gets a %s of its own", k)
+		for _, m := range braceRE.FindAllStringSubmatch(env[k], -1) {
+			p.need(!slices.Contains(Placeholders, m[1]), at, "it in the command; "+strings.Join(Assigned, ", ")+" are set in any case", "%s is not put in here", m[0])
+		}
 	}
 }
 
@@ -184,7 +192,7 @@ func (p *problems) release(r *Release, name string) {
 	p.need(digestRE.MatchString(r.Digest), "spec.digest", digestWords, "got %q", clip(r.Digest))
 	want := ReleaseName(r.Service, r.Version)
 	p.need(name == want, "metadata.name", fmt.Sprintf("%q, its service and version", clip(want)), "got %q", clip(name))
-	p.env(r.Env, "spec.env", map[string]bool{})
+	p.env(r.Env, "spec.env")
 }
 
 // ReleaseName is the name of a service's release.
