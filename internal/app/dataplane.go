@@ -18,6 +18,7 @@ import (
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/agent"
 	"github.com/ringfence/ringfence/internal/blob"
+	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/gateway"
@@ -86,7 +87,7 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 		return nil, err
 	}
 	d.runtime, err = workload.New(workload.Options{
-		Dir: filepath.Join(c.Data, "workload"), Logger: c.Logger, Artifacts: blob.NewCache(blobs, control.Artifact, 0),
+		Dir: filepath.Join(c.Data, "workload"), Logger: c.Logger, Artifacts: blob.NewCache(blobs, control.Artifact, catalog.MaxArtifact),
 		Traffic: traffic{d.gateway}, OnChange: func() { d.agent.Changed() },
 	})
 	if err != nil {
