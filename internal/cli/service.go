@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringfence/ringfence/internal/api/wire"
+	"github.com/ringfence/ringfence/internal/client"
+)
+
+func serviceCommand(e *env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "service",
+		Short:   "Look at services, their instances and logs",
+		Example: "  ringfence service list\n  ringfence service logs shop -f",
+		Args:    cobra.NoArgs,
+	}
+	cmd.AddCommand(serviceList(e), serviceShow(e), serviceLogs(e))
+	return cmd
+}
+
+func serviceList(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the services and where they stand",
+		Example: "  ringfence service list",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := ask(cmd.Context(), e, func(ctx context.Context, c *client.Client) ([]wire.ServiceSummary, error) {
+				return c.Services(ctx)
+			})
+			if err != nil {
+				return err
+			}
+			return e.show(cmd, all, func(w io.Writer) {
+				rows := make([][]string, len(all))
+				for i, s := range all {
+					rows[i] = []string{s.Name, s.Stable, inFlight(s), fmt.Sprintf("%d/%d", s.Ready, s.Wanted), s.Plan, s.Owner}
+				}
+				table(w, []string{"SERVICE", "STABLE", "ROLLOUT", "READY", "PLAN", "OWNER"}, rows)
+			})
+		},
+	}
+}
+
+func inFlight(s wire.ServiceSummary) string {
+	if s.Rollout == "" {
+		return ""
+	}
+	text := s.Rollout + " of " + s.To + " " + s.Phase
+	if s.Ring != "" {
+		text += " in " + s.Ring
+	}
+	return text
+}
+
+func serviceShow(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "show SERVICE",
+		Short:   "Print what is live of a service, with its instances",
+		Example: "  ringfence service show shop",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := ask(cmd.Context(), e, func(ctx context.Context, c *client.Client) (wire.Service, error) {
+				return c.Service(ctx, args[0])
+			})
+			if err != nil {
+				return err
+			}
+			return e.show(cmd, s, func(w io.Writer) { showService(w, s) })
+		},
+	}
+}
+
+func showService(w io.Writer, s wire.Service) {
+	seen := ago(s.Seen)
+	if seen == "" {
+		seen = "never"
+	}
+	fmt.Fprintf(w, "service  %s\nowner    %s\nplan     %s\nunit     %s, reported %s\nstable   %s\nrollout  %s\n\n", s.Name, orDash(s.Owner), s.Plan,
+		s.Unit, seen, orDash(s.Stable), orDash(inFlight(s.ServiceSummary)))
+	var rows [][]string
+	for _, slot := range s.Status.Slots {
+		for _, in := range slot.Instances {
+			state := "ready"
+			if !in.Ready {
+				state = "not ready"
+			}
+			rows = append(rows, []string{in.ID, state, fmt.Sprint(in.PID), in.Address, ago(in.Started), fmt.Sprint(in.Restarts),
+				fmt.Sprintf("%.1fs", in.CPUSeconds), fmt.Sprintf("%.1f MiB", float64(in.RSSBytes)/(1<<20)), in.LastExit})
+		}
+		if len(slot.Instances) == 0 || slot.Failure != "" {
+			rows = append(rows, []string{s.Name + "/" + slot.Version, fmt.Sprintf("%d/%d ready", slot.Ready, slot.Wanted), "", "", "", "", "", "", slot.Failure})
+		}
+	}
+	table(w, []string{"INSTANCE", "STATE", "PID", "ADDRESS", "STARTED", "RESTARTS", "CPU", "MEMORY", "LAST EXIT"}, rows)
+}
+
+func serviceLogs(e *env) *cobra.Command {
+	q := wire.LogQuery{}
+	cmd := &cobra.Command{
+		Use:     "logs SERVICE",
+		Short:   "Print what a service's instances wrote",
+		Example: "  ringfence service logs shop --tail 50\n  ringfence service logs shop --version v2 -f",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q.Service = args[0]
+			c, err := e.client()
+			if err != nil {
+				return err
+			}
+			logs, err := c.Logs(cmd.Context(), q)
+			if err != nil {
+				return err
+			}
+			defer logs.Close()
+			return copyLogs(cmd, e, logs)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.Version, "version", "", "only of this version")
+	f.IntVar(&q.Instance, "instance", 0, "only of this instance, a number from 1")
+	f.IntVar(&q.Tail, "tail", 100, "so many lines from before")
+	f.BoolVarP(&q.Follow, "follow", "f", false, "go on with new lines")
+	return cmd
+}
+
+// copyLogs prints lines; with --json each is an object. On a terminal, what could steer it is taken out.
+func copyLogs(cmd *cobra.Command, e *env, logs io.Reader) error {
+	w := cmd.OutOrStdout()
+	err := eachLine(logs, func(line string) error {
+		if e.json {
+			return jsonLine(w, map[string]string{"line": line})
+		}
+		if isTerminal(w) {
+			line = printable(strings.ReplaceAll(line, "\t", "    "))
+		}
+		_, err := fmt.Fprintln(w, line)
+		return err
+	})
+	if cmd.Context().Err() != nil {
+		return nil // interrupted, which is how following ends
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/health"
+)
+
+// maxCase is the largest case that is read: a million samples with room to spare.
+const maxCase = 256 << 20
+
+func verdictCommand(e *env) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "verdict -f FILE",
+		Short: "Judge samples offline, as a rollout would",
+		Long: `Judges the samples of a case with the same code and the same defaults as a rollout. The exit status is 0 for any
+verdict, and 2 for a wrong case.`,
+		Example: `  ringfence verdict -f case.json --json
+  echo '{"samples":[{"canary":{"requests":100,"bad":9},"stable":{"requests":1900,"bad":9}}]}' | ringfence verdict -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			raw, err := readCase(path, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			gate, samples, err := health.ParseCase(raw)
+			if err != nil {
+				return err
+			}
+			j := health.Judge(gate, samples)
+			return e.show(cmd, j, func(w io.Writer) { showJudgement(w, j) })
+		},
+	}
+	cmd.Flags().StringVarP(&path, "filename", "f", "", "the case, or - for standard input")
+	_ = cmd.MarkFlagRequired("filename") // the flag is there: it was added above
+	return cmd
+}
+
+func readCase(path string, stdin io.Reader) ([]byte, error) {
+	from := stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, errs.Wrap(errs.Invalid, err, "cannot read the case")
+		}
+		defer f.Close()
+		from = f
+	}
+	raw, err := io.ReadAll(io.LimitReader(from, maxCase+1))
+	if err != nil {
+		return nil, errs.Wrap(errs.Invalid, err, "cannot read the case")
+	}
+	if len(raw) > maxCase {
+		return nil, errs.E(errs.Invalid, "the case is larger than %d MiB", maxCase>>20)
+	}
+	return raw, nil
+}
+
+func showJudgement(w io.Writer, j health.Judgement) {
+	ev := j.Evidence
+	fmt.Fprintf(w, "%s: %s\n", verdict(j.Verdict, colours(w)), strings.Join(j.Reasons, "; "))
+	fmt.Fprintf(w, "e %s of %s, p %s, new %s bad, stable %s bad\n", figure(ev.E), figure(ev.Threshold), figure(ev.PValue),
+		ratio(ev.CanaryBad, ev.CanaryRequests), ratio(ev.StableBad, ev.StableRequests))
+	if j.StoppedAt != nil {
+		fmt.Fprintf(w, "stopped at sample %d\n", *j.StoppedAt)
+	}
+}
