@@ -64,12 +64,14 @@ func (g *rig) edit(n int, f func(*record)) {
 func TestAdoptsAfterKill(t *testing.T) {
 	g := newRig(t)
 	wanted := shop(g.slot("v1", 2))
+	wanted["shop"][0].Env["CHILD"] = "group"
 	kill := g.elsewhere(wanted)
 	g.await("two recorded ready", func() bool {
 		r := g.records()
 		return r[1].WasReady && r[2].WasReady
 	})
 	kill()
+	child := g.child()
 	before := g.records()
 	g.open()
 	g.rt.Apply(wanted)
@@ -91,11 +93,14 @@ func TestAdoptsAfterKill(t *testing.T) {
 			t.Errorf("%s still runs", i.ID)
 		}
 	}
+	if alive(child) {
+		t.Error("the child of an adopted one still runs")
+	}
 }
 
 func TestRestartsWhatDiedMeanwhile(t *testing.T) {
 	g := newRig(t)
-	wanted := shop(g.slot("v1", 2, "CHILD=1"))
+	wanted := shop(g.slot("v1", 2, "CHILD=token"))
 	kill := g.elsewhere(wanted)
 	g.await("two recorded ready", func() bool { r := g.records(); return r[1].WasReady && r[2].WasReady })
 	kill()

@@ -42,15 +42,11 @@ func helperServe() {
 		fmt.Println("cannot open the database")
 		os.Exit(3)
 	}
-	if os.Getenv("CHILD") != "" {
-		c := exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), "HELPER=sleep")
-		if err := c.Start(); err != nil {
-			panic(err)
-		}
-		if err := os.WriteFile(control+"/child", fmt.Appendf(nil, "%d", c.Process.Pid), 0o600); err != nil {
-			panic(err)
-		}
+	switch os.Getenv("CHILD") {
+	case "group": // found by its group alone
+		spawnSleeper(control, []string{"HELPER=sleep"}, false)
+	case "token": // found by its token alone
+		spawnSleeper(control, append(os.Environ(), "HELPER=sleep"), true)
 	}
 	if os.Getenv("SPAM") != "" {
 		go func() {
@@ -79,6 +75,17 @@ func helperServe() {
 	fmt.Println("listening on", os.Getenv("LISTEN_ADDR"))
 	fmt.Println(http.ListenAndServe(os.Getenv("LISTEN_ADDR"), nil))
 	os.Exit(1)
+}
+
+func spawnSleeper(control string, env []string, session bool) {
+	c := exec.Command(os.Args[0])
+	c.Env, c.SysProcAttr = env, &syscall.SysProcAttr{Setsid: session}
+	if err := c.Start(); err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(control+"/child", fmt.Appendf(nil, "%d", c.Process.Pid), 0o600); err != nil {
+		panic(err)
+	}
 }
 
 func helperSleep() {
@@ -254,6 +261,16 @@ func crash(address string) {
 	if resp, err := http.Get("http://" + address + "/exit"); err == nil {
 		_ = resp.Body.Close()
 	}
+}
+
+// child is the process that an instance with CHILD has started.
+func (g *rig) child() (pid int) {
+	g.t.Helper()
+	b, err := os.ReadFile(g.control + "/child")
+	if err != nil || json.Unmarshal(b, &pid) != nil || !alive(pid) {
+		g.t.Fatalf("no child: %q, %v", b, err)
+	}
+	return pid
 }
 
 func itoa(n int) string { return fmt.Sprint(n) }

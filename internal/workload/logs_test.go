@@ -79,18 +79,12 @@ func TestRotationUnderWrite(t *testing.T) {
 	for name, lossless := range map[string]bool{"collapse": true, "truncate": false} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "1.log")
+			if lossless && !canCollapse(t) {
+				t.Skip("this file system cannot take out a range")
+			}
 			l := newLogs(256<<10, 100)
-			collapses := 0
-			real := l.collapse
-			l.collapse = func(f *os.File, n int64) error {
-				if !lossless {
-					return errors.ErrUnsupported
-				}
-				err := real(f, n)
-				if err == nil {
-					collapses++
-				}
-				return err
+			if !lossless {
+				l.collapse = func(*os.File, int64) error { return errors.ErrUnsupported }
 			}
 			lf := l.get(path)
 			stop := writer(t, path)
@@ -102,9 +96,6 @@ func TestRotationUnderWrite(t *testing.T) {
 			}
 			n := stop()
 			lines := whole(t, path, 100)
-			if lossless && collapses == 0 {
-				t.Skip("this file system cannot take out a range")
-			}
 			last, odd := -1, 0
 			for _, s := range lines {
 				k := -1
@@ -125,6 +116,19 @@ func TestRotationUnderWrite(t *testing.T) {
 			}
 		})
 	}
+}
+
+func canCollapse(t *testing.T) bool {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 2*collapseUnit)); err != nil {
+		t.Fatal(err)
+	}
+	return newLogs(1, 1).collapse(f, collapseUnit) == nil
 }
 
 func TestRotationKeepsSome(t *testing.T) {

@@ -92,15 +92,21 @@ func (p *process) await(ctx context.Context) {
 	if !p.wait(ctx) {
 		return
 	}
-	if p.cmd != nil {
-		// Not reaped yet: the group's number is ours.
-		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
-	}
+	p.killGroup()
 	p.status = p.reap()
 	close(p.exited)
 	sweep(p.token, func(t string) bool { return t == p.token })
 	close(p.cleaned)
 	p.release()
+}
+
+// killGroup kills what is left of the group when its leader has ended. The kernel gives a group's number to
+// nobody while it has members, and a child of ours is not reaped yet; so the group is another's only if it was
+// empty and the number is in use again, which then shows as a process of that number.
+func (p *process) killGroup() {
+	if st, err := readStat(p.pid); err != nil || st.startTicks == p.startTicks {
+		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+	}
 }
 
 func (p *process) wait(ctx context.Context) bool {

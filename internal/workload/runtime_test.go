@@ -2,7 +2,6 @@ package workload
 
 import (
 	"context"
-	"encoding/json"
 
 	"os"
 	"path/filepath"
@@ -23,6 +22,9 @@ func TestStartsReadyThenEndpoint(t *testing.T) {
 			if got := get(t, e.Address, "/readyz"); got != "" {
 				t.Errorf("endpoint %s announced, but it answers %q", e.ID, got)
 			}
+		}
+		if n := g.status("v1").Ready; len(eps) > 0 && n >= len(eps) {
+			t.Errorf("%d shown ready while the gateway is being told of %d", n, len(eps))
 		}
 	}
 	g.open()
@@ -114,6 +116,27 @@ func TestCrashIsRestarted(t *testing.T) {
 	}
 	if changes.Load() == seen {
 		t.Error("nobody was told of the changes")
+	}
+}
+
+// A minute of health makes an instance start again from the shortest pause.
+func TestHealthResetsBackoff(t *testing.T) {
+	g := newRig(t).open()
+	s := g.slot("v1", 1)
+	s.Ready.Interval = fleet.Dur(5 * time.Millisecond)
+	g.rt.Apply(shop(s))
+	st := g.awaitReady("v1", 1)
+	g.rt.mu.Lock()
+	i := g.rt.slots["shop"]["v1"].instances[1]
+	i.rec.Attempt, i.readyAt = 8, time.Now().Add(-time.Hour)
+	g.rt.mu.Unlock()
+	for range 3 { // further checks do not make its health younger
+		get(t, st.Instances[0].Address, "/burn")
+	}
+	crash(st.Instances[0].Address)
+	g.await("back", func() bool { s := g.status("v1"); return s.Ready == 1 && s.Instances[0].Restarts == 1 })
+	if n := g.records()[1].Attempt; n != 1 {
+		t.Errorf("it is at attempt %d of the back-off", n)
 	}
 }
 
@@ -213,42 +236,39 @@ func TestRoll(t *testing.T) {
 
 // The order that loses no request: endpoint withdrawn, drained, SIGTERM, SIGKILL to what is left.
 func TestStopOrder(t *testing.T) {
-	g := newRig(t)
-	g.open()
-	s := g.slot("v1", 1, "IGNORE_TERM=1", "CHILD=1")
-	s.StopGrace = fleet.Dur(200 * time.Millisecond)
-	var leader int
-	g.traffic.drain = func(context.Context, fleet.Endpoint) {
-		if n := len(g.traffic.of("v1")); n != 0 || !alive(leader) {
-			t.Errorf("during drain %d endpoints, process alive: %v", n, alive(leader))
-		}
-		<-time.After(100 * time.Millisecond)
-		if !alive(leader) {
-			t.Error("stopped before it was drained")
-		}
-		g.traffic.note("drained")
-	}
-	g.rt.Apply(shop(s))
-	leader = g.awaitReady("v1", 1).Instances[0].PID
-	if n := len(g.traffic.of("v1")); n != 1 {
-		t.Errorf("ready, but %d endpoints are announced", n)
-	}
-	var child int
-	b, err := os.ReadFile(g.control + "/child")
-	if err != nil || json.Unmarshal(b, &child) != nil || !alive(child) {
-		t.Fatalf("no child: %q, %v", b, err)
-	}
-	g.rt.Apply(nil)
-	g.await("stopped", func() bool { return len(g.rt.Status("shop")) == 0 })
-	if alive(leader) || alive(child) {
-		t.Errorf("leader alive: %v, child alive: %v", alive(leader), alive(child))
-	}
-	want := []string{"endpoints v1 1", "endpoints v1 0", "drain shop/v1/1", "drained"}
-	if got := g.traffic.all(); !slices.Equal(got, want) {
-		t.Errorf("order %v, want %v", got, want)
-	}
-	if _, err := os.Stat(filepath.Join(g.dir, "slots", "shop", "v1")); !os.IsNotExist(err) {
-		t.Errorf("its folder is still there: %v", err)
+	for _, kind := range []string{"group", "token"} {
+		t.Run("child known by its "+kind, func(t *testing.T) {
+			g := newRig(t)
+			g.open()
+			s := g.slot("v1", 1, "IGNORE_TERM=1", "CHILD="+kind)
+			s.StopGrace = fleet.Dur(200 * time.Millisecond)
+			var leader int
+			g.traffic.drain = func(context.Context, fleet.Endpoint) {
+				if n := len(g.traffic.of("v1")); n != 0 || !alive(leader) {
+					t.Errorf("during drain %d endpoints, process alive: %v", n, alive(leader))
+				}
+				<-time.After(50 * time.Millisecond) // time in which it would be seen to stop
+				if !alive(leader) {
+					t.Error("stopped before it was drained")
+				}
+				g.traffic.note("drained")
+			}
+			g.rt.Apply(shop(s))
+			leader = g.awaitReady("v1", 1).Instances[0].PID
+			child := g.child()
+			g.rt.Apply(nil)
+			g.await("stopped", func() bool { return len(g.rt.Status("shop")) == 0 })
+			if alive(leader) || alive(child) {
+				t.Errorf("leader alive: %v, child alive: %v", alive(leader), alive(child))
+			}
+			want := []string{"endpoints v1 1", "endpoints v1 0", "drain shop/v1/1", "drained"}
+			if got := g.traffic.all(); !slices.Equal(got, want) {
+				t.Errorf("order %v, want %v", got, want)
+			}
+			if _, err := os.Stat(filepath.Join(g.dir, "slots", "shop", "v1")); !os.IsNotExist(err) {
+				t.Errorf("its folder is still there: %v", err)
+			}
+		})
 	}
 }
 
@@ -310,7 +330,7 @@ func TestEnvironmentIsOwn(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	g := newRig(t).open()
-	g.rt.Apply(shop(g.slot("v1", 1, "CHILD=1")))
+	g.rt.Apply(shop(g.slot("v1", 1, "CHILD=group")))
 	i := g.awaitReady("v1", 1).Instances[0]
 	own, err := readStat(i.PID)
 	if err != nil {
@@ -329,6 +349,17 @@ func TestSecondRuntimeIsRefused(t *testing.T) {
 	if !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), g.dir) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A child that the killed runtime was forking may hold the lock for a moment longer.
+func TestLockIsWaitedFor(t *testing.T) {
+	g := newRig(t)
+	held, err := lockDir(g.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { _ = held.Close() })
+	g.open()
 }
 
 func TestTCPReadiness(t *testing.T) {
