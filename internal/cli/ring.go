@@ -12,12 +12,11 @@ import (
 )
 
 func ringCommand(e *env) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := family(&cobra.Command{
 		Use:     "ring",
 		Short:   "Ask who is in which ring",
 		Example: "  ringfence ring of --service shop --user alice",
-		Args:    cobra.NoArgs,
-	}
+	})
 	var service, user string
 	var attrs []string
 	of := &cobra.Command{

@@ -14,13 +14,12 @@ import (
 )
 
 func rolloutCommand(e *env) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := family(&cobra.Command{
 		Use:     "rollout",
 		Short:   "Look at rollouts and steer them",
 		Long:    "A rollout is named by its ID, or by its service for the newest one.",
 		Example: "  ringfence rollout status shop --watch\n  ringfence rollout abort shop --reason \"wrong banner\"",
-		Args:    cobra.NoArgs,
-	}
+	})
 	cmd.AddCommand(rolloutList(e), rolloutShow(e), rolloutStatus(e))
 	for _, v := range []struct {
 		verb  rollout.Verb

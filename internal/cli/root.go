@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ringfence/ringfence/internal/errs"
 )
 
 // Main runs the command that the process was started with and returns its exit status. The commands that run Ringfence
@@ -27,7 +29,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, in io.Reader, 
 	root.SetOut(out)
 	root.SetErr(errOut)
 	began := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
+	note(root, &began)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitOK
@@ -40,6 +42,31 @@ func Run(ctx context.Context, root *cobra.Command, args []string, in io.Reader, 
 	}
 	report(cmd, err)
 	return exitCode(err)
+}
+
+// note sets began when a command begins to do its work: errors before that are of how it was called.
+func note(cmd *cobra.Command, began *bool) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*began = true
+			return run(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		note(sub, began)
+	}
+}
+
+// family makes a command of which only its subcommands do something.
+func family(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return errs.E(errs.Invalid, "unknown command %q for %q", args[0], cmd.CommandPath())
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
 }
 
 // Root is the command of commands.

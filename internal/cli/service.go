@@ -13,12 +13,11 @@ import (
 )
 
 func serviceCommand(e *env) *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := family(&cobra.Command{
 		Use:     "service",
 		Short:   "Look at services, their instances and logs",
 		Example: "  ringfence service list\n  ringfence service logs shop -f",
-		Args:    cobra.NoArgs,
-	}
+	})
 	cmd.AddCommand(serviceList(e), serviceShow(e), serviceLogs(e))
 	return cmd
 }
