@@ -83,6 +83,7 @@ var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 // pump sends a streamed body while the response is awaited.
 type pump struct {
 	sentAll atomic.Bool
+	failed  atomic.Bool // the client's part failed; the connection is then aborted
 	done    chan struct{}
 	err     error // valid once done is closed: errTooLarge, errClient or the connection's
 }
@@ -97,6 +98,7 @@ func (x *exchange) startPump(c *conn) *pump {
 		defer close(p.done)
 		p.err = p.copy(c, x.r, rc, x.rt.maxBody, x.g.limits.BodyIdle)
 		if p.err == errTooLarge || p.err == errClient {
+			p.failed.Store(true)
 			c.abort() // the instance must see the body cut
 		}
 	}()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +18,8 @@ type turn struct {
 	pump *pump
 	up   string // the protocol that the client asks to upgrade to
 	keep bool   // the connection is sound after this exchange
+
+	ended atomic.Bool // the time of this stream is over
 }
 
 // send puts the request to an instance and its answer to the client.
@@ -134,7 +138,7 @@ func (t *turn) firstByte() error {
 	for {
 		sending := !t.pump.finished()
 		t.deadline(time.Now().Add(t.x.rt.timeout))
-		if _, err := t.c.br.Peek(1); !sending || !errors.Is(err, os.ErrDeadlineExceeded) || t.x.r.Context().Err() != nil {
+		if _, err := t.c.br.Peek(1); !sending || t.aborted() || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 	}
@@ -143,9 +147,14 @@ func (t *turn) firstByte() error {
 // deadline sets when reading ends, zero for never. That of an abort, which may just have come, is not undone.
 func (t *turn) deadline(at time.Time) {
 	t.c.SetReadDeadline(at)
-	if t.x.r.Context().Err() != nil {
+	if t.aborted() {
 		t.c.abort()
 	}
+}
+
+// aborted reports whether the exchange is to end: the client left, the stream's time is over, or the body failed.
+func (t *turn) aborted() bool {
+	return t.x.r.Context().Err() != nil || t.ended.Load() || t.pump != nil && t.pump.failed.Load()
 }
 
 // interim passes a 103 and the like on.
@@ -156,9 +165,7 @@ func (t *turn) interim() {
 	delete(dst, "Content-Type")
 	t.x.w.WriteHeader(t.c.head.code)
 	clear(dst)
-	for k, v := range saved {
-		dst[k] = v
-	}
+	maps.Copy(dst, saved)
 }
 
 // noAnswer says why no final head came.

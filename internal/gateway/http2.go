@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -82,11 +84,14 @@ func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	defer cancel(nil)
 	timer := time.AfterFunc(x.rt.timeout, func() { cancel(os504) })
 	defer timer.Stop()
-	req, body := x.http2Request(ctx, ep)
+	in := &interims{w: x.w}
+	defer in.stop()
+	req, body := x.http2Request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: in.pass}), ep)
 	if body != nil && x.r.ProtoMajor == 1 {
 		http.NewResponseController(x.w).EnableFullDuplex()
 	}
 	res, err := client.t.RoundTrip(req)
+	in.stop()
 	if body != nil {
 		x.body.started = x.body.started || body.taken.Load()
 	}
@@ -96,6 +101,37 @@ func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	timer.Stop()
 	defer res.Body.Close()
 	return x.relayHTTP2(res, cancel)
+}
+
+// interims passes 103 and the like on, while the request waits for its answer.
+type interims struct {
+	mu sync.Mutex
+	w  http.ResponseWriter
+}
+
+func (i *interims) pass(code int, h textproto.MIMEHeader) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.w == nil || code == http.StatusContinue {
+		return nil
+	}
+	dst := i.w.Header()
+	saved := dst.Clone()
+	for k, vs := range h {
+		if !hopByHop(k) {
+			dst[k] = vs
+		}
+	}
+	i.w.WriteHeader(code)
+	clear(dst)
+	maps.Copy(dst, saved)
+	return nil
+}
+
+func (i *interims) stop() {
+	i.mu.Lock()
+	i.w = nil
+	i.mu.Unlock()
 }
 
 var (
@@ -148,12 +184,6 @@ func (x *exchange) http2Request(ctx context.Context, ep *endpoint) (*http.Reques
 		u = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	}
 	u.Scheme, u.Host = "http", ep.address
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(code int, mh textproto.MIMEHeader) error {
-		if code == http.StatusContinue {
-			return nil
-		}
-		return nil
-	}})
 	req := (&http.Request{Method: r.Method, URL: u, Host: r.Host, Header: h, ContentLength: r.ContentLength, Trailer: r.Trailer}).WithContext(ctx)
 	if x.body.kind == noBody {
 		return req, nil
@@ -176,6 +206,9 @@ func (x *exchange) relayHTTP2(res *http.Response, cancel context.CancelCauseFunc
 	}
 	for k := range res.Trailer {
 		dst.Add("Trailer", k)
+		if x.r.ProtoMajor == 1 {
+			delete(dst, "Content-Length") // only chunks can be followed by trailers
+		}
 	}
 	x.begin(res.StatusCode)
 	grpc := strings.HasPrefix(res.Header.Get("Content-Type"), "application/grpc")

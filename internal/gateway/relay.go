@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -21,10 +20,8 @@ func (t *turn) relay() outcome {
 	if !t.pump.finished() && x.r.ProtoMajor == 1 {
 		dst.Set("Connection", "close") // what is left of the request body must not be read as a request
 	}
-	var ended *atomic.Bool
 	if strings.HasPrefix(dst.Get("Content-Type"), "text/event-stream") {
-		ended = new(atomic.Bool)
-		x.becomeStream(func() { ended.Store(true); c.abort() })
+		x.becomeStream(func() { t.ended.Store(true); c.abort() })
 		h.close = true // the end of a stream may come late: no other request shall meet it
 	}
 	x.w.WriteHeader(h.code)
@@ -34,7 +31,7 @@ func (t *turn) relay() outcome {
 	case err == nil:
 		t.keep = !h.close && !h.noLengthBody(x.r.Method) && c.br.Buffered() == 0
 		return answered
-	case ended != nil && ended.Load():
+	case t.ended.Load():
 		return answered
 	case !errors.Is(err, errUpstream) || x.r.Context().Err() != nil:
 		x.cut = true // the client left
