@@ -105,10 +105,10 @@ func CheckRule(rule json.RawMessage) error {
 
 // judge looks at the whole that would be there after set is applied.
 func judge(s state, set []resource.Resource) error {
-	fresh := map[string]bool{}
+	fresh, segments := map[string]bool{}, false
 	var problems []resource.Problem
 	for i, r := range set {
-		fresh[r.Key()] = true
+		fresh[r.Key()], segments = true, segments || r.Kind == resource.KindSegment
 		if r.Kind == resource.KindRelease {
 			problems = append(problems, resource.Problem{Index: i, Kind: r.Kind, Name: r.Metadata.Name, Path: "kind",
 				Msg: "a release is not applied but made, together with its artifact", Expected: "Segment, RingPlan or Service"})
@@ -124,7 +124,7 @@ func judge(s state, set []resource.Resource) error {
 	whole = append(whole, set...)
 	found := resource.Check(whole)
 	if len(found) == 0 {
-		found = compiles(whole)
+		found = compiles(whole, func(i int) bool { return segments || i >= stay })
 	}
 	for _, p := range found {
 		p.Index = max(p.Index-stay, -1)

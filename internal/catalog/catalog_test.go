@@ -91,7 +91,7 @@ func TestAllOrNothing(t *testing.T) {
 		"a dangling plan":          {[]resource.Resource{service("a", "standrd")}, `0 spec.plan: there is no RingPlan "standrd", did you mean standard?`},
 		"a dangling segment":       {[]resource.Resource{segment("x", `{"audience":{"any":[{"percent":1},{"segment":"nobody"}]}}`)}, `0 spec.audience.any[1].segment: there is no Segment "nobody"`},
 		"a route that is taken":    {[]resource.Resource{make1("Service", "a", `{"plan":"standard","run":{"command":["{artifact}","{port}"]},"route":{"host":"shop.localhost","path":"/"}}`)}, `0 spec.route: service/shop has the same host and path already`},
-		"a circle with the stored": {[]resource.Resource{segment("employees", `{"audience":{"segment":"b"}}`), segment("b", `{"audience":{"segment":"employees"}}`)}, `0 spec.audience.segment: goes in a circle: employees → b → employees`},
+		"a circle with the stored": {[]resource.Resource{segment("employees", `{"audience":{"segment":"b"}}`), segment("b", `{"audience":{"segment":"employees"}}`)}, `1 spec.audience.segment: goes in a circle: b → employees → b`},
 		"the same twice":           {[]resource.Resource{segment("b", `{"audience":{"percent":1}}`), segment("b", `{"audience":{"percent":2}}`)}, `1 metadata.name: is declared twice`},
 		"a rule that is none":      {[]resource.Resource{segment("b", `{"audience":{"rule":{"equals":[1,2]}}}`)}, `0 spec.audience.rule: `},
 		"a release": {[]resource.Resource{make1("Release", "shop/v1", `{"service":"shop","version":"v1","digest":"sha256:`+strings.Repeat("0", 64)+

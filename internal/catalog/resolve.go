@@ -81,11 +81,14 @@ func segmentsOf(set []resource.Resource) map[string]resource.Segment {
 }
 
 // compiles finds plans whose rings cannot be used, though each audience is right on its own: too large with all
-// segments put in, for instance. An Index is the position in set.
-func compiles(set []resource.Resource) []resource.Problem {
+// segments put in, for instance. Only those that may have changed are tried. An Index is the position in set.
+func compiles(set []resource.Resource, changed func(int) bool) []resource.Problem {
 	var problems []resource.Problem
 	segments := segmentsOf(set)
 	for i, r := range set {
+		if !changed(i) {
+			continue
+		}
 		plan, err := resource.As[resource.RingPlan](r)
 		if err != nil {
 			continue // of another kind

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,19 +16,18 @@ func Check(set []Resource) []Problem {
 			c.add(i, r, "metadata.name", "each once", fmt.Sprintf("is declared twice, also as number %d", j+1))
 		}
 		c.at[r.Key()] = i
+		c.refs = append(c.refs, Refs(r)) // once: specs are large
 	}
 	c.set = set
 	for i, r := range set {
-		for _, ref := range Refs(r) {
+		for _, ref := range c.refs[i] {
 			c.ref(i, r, ref)
 		}
-		switch r.Kind {
-		case KindService:
+		if r.Kind == KindService {
 			c.route(i, r)
-		case KindSegment:
-			c.circle(i, r)
 		}
 	}
+	c.circles()
 	return c.list
 }
 
@@ -81,6 +81,7 @@ func UsedBy(set []Resource, kind, name string) []string {
 
 type checker struct {
 	set    []Resource
+	refs   [][]Ref           // as set
 	at     map[string]int    // by Key
 	routes map[string]string // host and path, to the Key of the service
 	list   []Problem
@@ -93,7 +94,7 @@ func (c *checker) add(i int, r Resource, path, expected, msg string) {
 }
 
 func (c *checker) ref(i int, r Resource, ref Ref) {
-	if _, ok := c.at[Key(ref.Kind, ref.Name)]; ok {
+	if _, ok := c.at[Key(ref.Kind, ref.Name)]; ok || len(c.list) >= maxProblems {
 		return
 	}
 	var names []string
@@ -124,35 +125,51 @@ func (c *checker) route(i int, r Resource) {
 	c.routes[key] = r.Key()
 }
 
-// circle follows the segments that r refers to and reports when they lead back to r.
-func (c *checker) circle(i int, r Resource) {
-	seen := map[string]bool{}
-	var walk func(at Resource, way []string) []string
-	walk = func(at Resource, way []string) []string {
-		for _, ref := range Refs(at) {
-			next := append(way[:len(way):len(way)], ref.Name)
-			if ref.Name == r.Metadata.Name {
-				return next
-			}
+// circles finds segments that lead back to themselves: a walk along all references, each of which is taken once. Every
+// circle is reported once, at its latest member.
+func (c *checker) circles() {
+	const (
+		open = 1 + iota
+		done
+	)
+	state := make([]int, len(c.set))
+	var way []int
+	var walk func(i int)
+	walk = func(i int) {
+		state[i] = open
+		way = append(way, i)
+		for _, ref := range c.refs[i] {
 			j, ok := c.at[Key(ref.Kind, ref.Name)]
-			if !ok || seen[ref.Name] {
-				continue
-			}
-			seen[ref.Name] = true
-			if found := walk(c.set[j], next); found != nil {
-				return found
+			switch {
+			case !ok || state[j] == done:
+			case state[j] == open:
+				c.circle(way[slices.Index(way, j):])
+			default:
+				walk(j)
 			}
 		}
-		return nil
+		way = way[:len(way)-1]
+		state[i] = done
 	}
-	if way := walk(r, []string{r.Metadata.Name}); way != nil {
-		path := ""
-		for _, ref := range Refs(r) {
-			if ref.Name == way[1] {
-				path = ref.Path
-				break
-			}
+	for i := range c.set {
+		if state[i] == 0 {
+			walk(i)
 		}
-		c.add(i, r, path, "a segment that does not lead back here", "goes in a circle: "+strings.Join(way, " → "))
+	}
+}
+
+func (c *checker) circle(members []int) {
+	latest := slices.Max(members)
+	at := slices.Index(members, latest)
+	turned := slices.Concat(members[at:], members[:at], []int{latest})
+	names := make([]string, len(turned))
+	for i, m := range turned {
+		names[i] = c.set[m].Metadata.Name
+	}
+	for _, ref := range c.refs[latest] {
+		if ref.Name == names[1] {
+			c.add(latest, c.set[latest], ref.Path, "a segment that does not lead back here", "goes in a circle: "+clip2(strings.Join(names, " → ")))
+			return
+		}
 	}
 }

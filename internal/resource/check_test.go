@@ -44,9 +44,10 @@ func TestCheck(t *testing.T) {
 			"2 spec.route: service/a has the same host and path already, expected another host or path\n"},
 		"itself": {[][]byte{segment("s", "s")}, "0 spec.audience.any[1].segment: goes in a circle: s → s, expected a segment that does not lead back here\n"},
 		"circle of three, and one that leads into it": {[][]byte{segment("a", "b"), segment("b", "c"), segment("c", "a"), segment("d", "a")},
-			"0 spec.audience.any[1].segment: goes in a circle: a → b → c → a, expected a segment that does not lead back here\n" +
-				"1 spec.audience.any[1].segment: goes in a circle: b → c → a → b, expected a segment that does not lead back here\n" +
-				"2 spec.audience.any[1].segment: goes in a circle: c → a → b → c, expected a segment that does not lead back here\n"},
+			"2 spec.audience.any[1].segment: goes in a circle: c → a → b → c, expected a segment that does not lead back here\n"},
+		"two circles, blamed on their latest members": {[][]byte{segment("b", "a"), segment("c", "b"), segment("d", "d"), segment("a", "c")},
+			"3 spec.audience.any[1].segment: goes in a circle: a → c → b → a, expected a segment that does not lead back here\n" +
+				"2 spec.audience.any[1].segment: goes in a circle: d → d, expected a segment that does not lead back here\n"},
 		"twice": {[][]byte{users, users}, "1 metadata.name: is declared twice, also as number 1, expected each once\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,5 +72,22 @@ func TestUsedBy(t *testing.T) {
 	}
 	if got := UsedBy(set, KindSegment, "standard"); got != nil {
 		t.Errorf("a segment of the plan's name: %v", got)
+	}
+}
+
+// A long chain of segments is looked through in no time, and a long circle is told in bounded words.
+func TestLongChains(t *testing.T) {
+	const n = 1000
+	var raws [][]byte
+	for i := range n {
+		raws = append(raws, envelopeOf(KindSegment, fmt.Sprintf("s%d", i), fmt.Sprintf(`{"audience":{"segment":"s%d"}}`, (i+1)%n)))
+	}
+	set := decodeAll(t, raws...)
+	if ps := Check(set); len(ps) != 1 || len(ps[0].Msg) > 500 || ps[0].Index != n-1 {
+		t.Errorf("%d problems", len(ps))
+	}
+	end := decodeAll(t, envelopeOf(KindSegment, fmt.Sprintf("s%d", n-1), `{"audience":{"percent":1}}`))
+	if ps := Check(append(set[:n-1], end...)); len(ps) > 0 {
+		t.Errorf("a chain with an end: %v", ps[0])
 	}
 }

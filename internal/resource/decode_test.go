@@ -3,6 +3,7 @@ package resource
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,13 @@ func TestRefusals(t *testing.T) {
 func TestProblemsAreBounded(t *testing.T) {
 	_, ps := Decode(envelopeOf(KindSegment, "s", `{"audience":{"users":[1`+strings.Repeat(",1", 5000)+`]}}`), nil)
 	if len(ps) != maxProblems {
+		t.Errorf("%d problems, expected %d", len(ps), maxProblems)
+	}
+	var many strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&many, `"instan%d":1,`, i)
+	}
+	if _, ps := Decode(envelopeOf(KindService, "s", `{`+many.String()+`"plan":"p"}`), nil); len(ps) != maxProblems {
 		t.Errorf("%d problems, expected %d", len(ps), maxProblems)
 	}
 	if _, ps := Decode(append([]byte(`"`), make([]byte, MaxBytes)...), nil); len(ps) != 1 || !strings.Contains(ps[0].Msg, "at most 1048576") {

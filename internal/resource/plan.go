@@ -90,8 +90,8 @@ func (p *problems) rule(raw json.RawMessage, path string, check RuleCheck) {
 	}
 }
 
-// clip2 leaves room for what a compiler has to say.
-func clip2(s string) string { return s[:min(len(s), 400)] }
+// clip2 leaves room for what a compiler has to say, or for a long way.
+func clip2(s string) string { return strings.ToValidUTF8(s[:min(len(s), 400)], "") }
 
 // plan refuses plans that cannot work: one that never reaches everyone, or whose later rings hold nobody new.
 func (p *problems) plan(plan *RingPlan, rule RuleCheck) {

@@ -54,6 +54,9 @@ func (p *problems) object(v any, s *Shape, path string) {
 			p.conform(obj[name], m.Shape, m, field(path, name))
 			continue
 		}
+		if len(p.list) >= maxProblems {
+			break
+		}
 		names := s.names()
 		hint := ""
 		if near := nearest(name, names); near != "" {
