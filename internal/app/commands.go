@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/ringfence/ringfence/internal/cli"
+	"github.com/ringfence/ringfence/internal/demo"
 )
 
 // The addresses of one machine; all on loopback.
@@ -23,7 +25,7 @@ const databaseEnv = "RINGFENCE_DATABASE"
 
 // Commands are those that run Ringfence itself; the others only speak to its API.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{upCommand(), downCommand(), serverCommand(), dataPlaneCommand()}
+	return []*cobra.Command{upCommand(), downCommand(), serverCommand(), dataPlaneCommand(), demoCommand()}
 }
 
 func logger(cmd *cobra.Command) *slog.Logger {
@@ -121,4 +123,26 @@ func dataFolder(cmd *cobra.Command) string {
 	}
 	_ = os.MkdirAll(dir, 0o700)
 	return dir
+}
+
+func demoCommand() *cobra.Command {
+	c := demo.Config{}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See the main job: a good, a bad and a broken release under traffic",
+		Long: `Starts Ringfence in a temporary folder, the example shop at v1 and the requests of a few hundred users. Then it
+releases v2, which is good; v3, which fails some checkouts and is slower; and v4, which never becomes ready. It ends with a
+summary, and with exit status 1 when a promise was broken. It needs Go and the repository, to build the shop.`,
+		Example: "  ringfence demo\n  ringfence demo --keep\n  ringfence demo --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.JSON, _ = cmd.Flags().GetBool("json")
+			c.Out, c.Progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			c.Terminal = term.IsTerminal(int(os.Stderr.Fd()))
+			return demo.Run(cmd.Context(), c)
+		},
+	}
+	cmd.Flags().StringVar(&c.Source, "source", ".", "the repository")
+	cmd.Flags().BoolVar(&c.Keep, "keep", false, "leave everything running at the end")
+	return cmd
 }

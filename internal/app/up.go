@@ -98,7 +98,7 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 			return nil
 		}
 	}
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		p, err := c.adoptOrStart(plane, args)
 		if err != nil {
 			return err
@@ -109,7 +109,7 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 		case <-ctx.Done():
 			return p.stop(time.Minute)
 		}
-		if time.Since(began) > 30*time.Second {
+		if time.Since(began) > 5*time.Second {
 			wait = 100 * time.Millisecond
 		}
 		c.Logger.Error(plane+" ended; starting it again", "after", wait, "log", c.logPath(plane))

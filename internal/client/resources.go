@@ -97,3 +97,8 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 func number(n int) string { return strconv.Itoa(n) }
+
+// Healthy asks a process that has /healthz, such as a data plane, whether it serves.
+func (c *Client) Healthy(ctx context.Context) error {
+	return c.call(ctx, request{method: http.MethodGet, path: "/healthz"}, nil)
+}

@@ -33,7 +33,7 @@ type gateCase struct {
 	seen    int64           // requests to the new version
 	over    string
 	read    time.Time // end of the last sample that was added
-	hurt    time.Time // end of the first sample with a bad event
+	hurt    time.Time // start of the first sample with a bad event: no bad event was earlier
 }
 
 // observe gathers what is seen of the rollout in flight. What cannot be seen is left out, which holds.
@@ -147,6 +147,9 @@ func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, now 
 		return err
 	}
 	for i, s := range samples {
+		if g.hurt.IsZero() && s.Canary != nil && s.Canary.Bad > 0 {
+			g.hurt = g.read
+		}
 		g.read = ends[i]
 		if s.Canary != nil {
 			g.seen += s.Canary.Requests
@@ -156,9 +159,6 @@ func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, now 
 		}
 		if err := g.process.Add(s); err != nil {
 			return err
-		}
-		if g.hurt.IsZero() && s.Canary != nil && s.Canary.Bad > 0 {
-			g.hurt = ends[i]
 		}
 	}
 	return nil

@@ -38,6 +38,7 @@ func nextStarting(s State, ev Evidence, now time.Time) []Event {
 		if ev.To.Failure != "" {
 			why += ": " + ev.To.Failure
 		}
+		ev.HurtAt = s.Created
 		return halt(s, ev, why, now)
 	default:
 		return nil
