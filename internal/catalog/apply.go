@@ -62,7 +62,7 @@ func (c *Catalog) Apply(ctx context.Context, actor string, now time.Time, set []
 		return Result{}, resource.Refuse(problems)
 	}
 	var res Result
-	err := retry(ctx, func() error {
+	err := c.retry(ctx, func() error {
 		s, err := c.read(ctx)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
@@ -35,6 +36,8 @@ type Catalog struct {
 	Blobs Blobs
 	// InUse, when set, is asked before a resource is deleted and says why that must not be: something runs on it.
 	InUse func(ctx context.Context, kind, name string) error
+
+	writing sync.Mutex // writers of this process take turns; only other processes make a write stale
 }
 
 // MaxArtifact is the largest artifact.
@@ -165,7 +168,9 @@ func (c *Catalog) read(ctx context.Context) (state, error) {
 const attempts = 10
 
 // retry runs try until it is not refused as stale.
-func retry(ctx context.Context, try func() error) error {
+func (c *Catalog) retry(ctx context.Context, try func() error) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	var err error
 	for range attempts {
 		if err = try(); !errs.Is(err, errs.Conflict) || ctx.Err() != nil {

@@ -179,7 +179,7 @@ func TestManyWritersAtOnce(t *testing.T) {
 	c, m := newCatalog()
 	apply(t, c, shop()...)
 	var wg sync.WaitGroup
-	for i := range 4 {
+	for i := range 40 {
 		wg.Go(func() {
 			if _, err := c.Apply(t.Context(), "user:ann", t0, []resource.Resource{service(fmt.Sprintf("s%d", i), "standard")}, false); err != nil {
 				t.Error(err)
@@ -187,7 +187,7 @@ func TestManyWritersAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if all, err := c.List(t.Context(), "Service", "", 0); err != nil || len(all) != 5 || m.commits != 5 {
+	if all, err := c.List(t.Context(), "Service", "", 0); err != nil || len(all) != 41 || m.commits != 41 {
 		t.Errorf("%d services after %d commits, %v", len(all), m.commits, err)
 	}
 }

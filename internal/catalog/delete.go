@@ -27,7 +27,7 @@ func (c *Catalog) Delete(ctx context.Context, actor string, now time.Time, kind,
 	}
 	// What says no for a reason is kept apart from a stale write, which is tried again: both are conflicts.
 	var refused error
-	err := retry(ctx, func() error {
+	err := c.retry(ctx, func() error {
 		s, err := c.read(ctx)
 		if err != nil {
 			return err
