@@ -120,6 +120,12 @@ func init() {
 			d := detail.ErrorDetail() // its value is not repeated: it may be a secret
 			p.Problems = append(p.Problems, wire.FieldProblem{Field: d.Location, Message: d.Message})
 		}
+		switch n := len(p.Problems); {
+		case n == 1 && kind == errs.Invalid:
+			p.Detail = strings.TrimPrefix(p.Problems[0].Field+": "+p.Problems[0].Message, ": ")
+		case n > 1:
+			p.Detail = fmt.Sprintf("the request has %d problems", n)
+		}
 		return p
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/errs"
@@ -125,7 +123,7 @@ func (s *Server) getResource(ctx context.Context, in *getInput) (*resourceAnswer
 		return nil, err
 	}
 	if in.IfNoneMatch == tag {
-		return nil, huma.ErrorWithHeaders(huma.Status304NotModified(), http.Header{"ETag": {tag}})
+		return &resourceAnswer{Status: http.StatusNotModified, ETag: tag}, nil
 	}
 	return &resourceAnswer{Status: http.StatusOK, ETag: tag, Body: &r}, nil
 }

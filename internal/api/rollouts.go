@@ -87,7 +87,7 @@ func (s *Server) getRollout(ctx context.Context, in *ByRollout) (*answered[wire.
 	return s.view(ctx, state)
 }
 
-// inFlight returns a service's newest rollout; none is no error.
+// newest returns a service's newest rollout; none is no error.
 func (s *Server) newest(ctx context.Context, service string) (rollout.State, error) {
 	state, err := s.Rollouts.Find(ctx, service)
 	if errs.Is(err, errs.Missing) || err == nil && !strings.EqualFold(state.Service, service) {

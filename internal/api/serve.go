@@ -23,7 +23,8 @@ func principalOf(ctx context.Context) policy.Principal {
 }
 
 // ServeHTTP passes a request through everything that is asked of it.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
+	w := &tracked{ResponseWriter: answer}
 	_, pattern := s.mux.Handler(r)
 	rt, known := s.routes[pattern]
 	secureHeaders(w, rt)
@@ -120,18 +121,43 @@ func secureHeaders(w http.ResponseWriter, rt route) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// survive keeps a defect in one request from ending the others.
-func (s *Server) survive(w http.ResponseWriter, r *http.Request) {
+// survive keeps a defect in one request from ending the others. An answer that has begun is broken off.
+func (s *Server) survive(w *tracked, r *http.Request) {
 	v := recover()
 	if v == nil {
 		return
 	}
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(v) // an answer that broke off must be seen to break off
+		panic(v)
 	}
 	s.Logger.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", v)
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
 	writeProblem(w, newProblem(http.StatusInternalServerError, errs.Internal, "an unforeseen failure; the server's log has the details", ""))
 }
+
+// tracked knows whether an answer has begun.
+type tracked struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (t *tracked) WriteHeader(status int) {
+	t.begun = true
+	t.ResponseWriter.WriteHeader(status)
+}
+
+func (t *tracked) Write(b []byte) (int, error) {
+	t.begun = true
+	return t.ResponseWriter.Write(b)
+}
+
+// Flush is for handlers that look for it, instead of asking a response controller.
+func (t *tracked) Flush() { _ = http.NewResponseController(t.ResponseWriter).Flush() }
+
+// Unwrap lets the standard library reach what is below.
+func (t *tracked) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 
 func tooLarge(limit int64) *problem {
 	return newProblem(http.StatusRequestEntityTooLarge, errs.Invalid, "the body is larger than "+strconv.FormatInt(limit, 10)+" bytes", "")

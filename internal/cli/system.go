@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -113,6 +114,10 @@ with, hashed tokens and environments of services: keep it as you would a passwor
 }
 
 func saveBackup(ctx context.Context, c *client.Client, path string) (size int64, err error) {
+	there := errs.E(errs.Invalid, "%s is there already", path).Next("Name another file: a backup is never written over one.")
+	if _, err := os.Lstat(path); err == nil {
+		return 0, there
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".backup-") // made with mode 0600
 	if err != nil {
 		return 0, errs.Wrap(errs.Invalid, err, "cannot write the backup")
@@ -127,7 +132,11 @@ func saveBackup(ctx context.Context, c *client.Client, path string) (size int64,
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return 0, err
 	}
-	if err := os.Link(f.Name(), path); err != nil { // never over another file
+	err = os.Link(f.Name(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return 0, there
+	}
+	if err != nil {
 		return 0, errs.Wrap(errs.Invalid, err, "cannot write the backup")
 	}
 	return size, nil

@@ -31,11 +31,7 @@ func view(r wire.Rollout, c paint, width int) []string {
 		lines = append(lines, cut(row, width+len(row)-len([]rune(row))))
 	}
 	lines = append(lines, gates(r, c, width)...)
-	label := "waiting: "
-	if s.Phase.Ended() {
-		label = ""
-	}
-	return append(lines, cut("  "+label+printable(r.Waiting), width))
+	return append(lines, cut("  → "+printable(r.Waiting), width))
 }
 
 func phase(s rollout.State, c paint) string {

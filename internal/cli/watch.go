@@ -50,6 +50,10 @@ func (e *env) watch(cmd *cobra.Command, which string) error {
 	return nil
 }
 
+var ends = map[string]rollout.Phase{
+	rollout.EvSucceeded: rollout.Succeeded, rollout.EvRolledBack: rollout.RolledBack, rollout.EvSuperseded: rollout.Superseded,
+}
+
 // follow prints the rollout's events from its beginning to its end.
 func (e *env) follow(ctx context.Context, c *client.Client, w io.Writer, id string) (wire.Rollout, error) {
 	for ev, err := range c.Follow(ctx, 0, "rollout/"+id, "") {
@@ -63,10 +67,9 @@ func (e *env) follow(ctx context.Context, c *client.Client, w io.Writer, id stri
 		} else {
 			fmt.Fprintln(w, eventLine(ev, colours(w)))
 		}
-		switch ev.Type {
-		case rollout.EvSucceeded, rollout.EvRolledBack, rollout.EvSuperseded:
-			// A rollback after a success goes on behind the success: look where it stands now.
-			if r, err := c.Rollout(ctx, id); err != nil || r.Rollout.Phase.Ended() {
+		if end, ok := ends[ev.Type]; ok {
+			// After a success there may have been a rollback, whose events are still to come.
+			if r, err := c.Rollout(ctx, id); err != nil || r.Rollout.Phase == end {
 				return r, err
 			}
 		}
