@@ -114,6 +114,9 @@ func (db *DB) serveQuery(r *http.Request) answer {
 		return badParam("limit", err)
 	}
 	expr := r.Form.Get("query")
+	if err := checkExpr(expr); err != nil {
+		return badParam("query", err)
+	}
 	q, err := db.engine.NewInstantQuery(r.Context(), db.tsdb, nil, expr, time.UnixMilli(at))
 	if err != nil {
 		return badParam("query", err)
@@ -132,6 +135,9 @@ func (db *DB) serveQueryRange(r *http.Request) answer {
 		return *refused
 	}
 	expr := r.Form.Get("query")
+	if err := checkExpr(expr); err != nil {
+		return badParam("query", err)
+	}
 	q, err := db.engine.NewRangeQuery(r.Context(), db.tsdb, nil, expr, time.UnixMilli(from), time.UnixMilli(to), step)
 	if err != nil {
 		return badParam("query", err)
@@ -166,14 +172,14 @@ func resultOf(res *promql.Result, expr string, limit int) answer {
 const truncated = "results truncated due to limit"
 
 func (db *DB) serveExemplars(r *http.Request) answer {
-	if _, err := db.parser.ParseExpr(r.Form.Get("query")); err != nil {
+	if _, err := db.parse(r.Form.Get("query")); err != nil {
 		return badParam("query", err)
 	}
 	return answer{data: []byte("[]")} // none are kept
 }
 
 func (db *DB) serveFormat(r *http.Request) answer {
-	expr, err := db.parser.ParseExpr(r.Form.Get("query"))
+	expr, err := db.parse(r.Form.Get("query"))
 	if err != nil {
 		return badParam("query", err)
 	}

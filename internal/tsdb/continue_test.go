@@ -92,7 +92,9 @@ func TestContinuingMissesNothing(t *testing.T) {
 func TestOnlyGatewaysHoldUpEvidence(t *testing.T) {
 	p := &pages{}
 	var n atomic.Int64
-	p.set("gw", func(*http.Request) (string, error) { return fmt.Sprintf("%s %d\n", req("v2", "canary", "200"), n.Add(1)), nil })
+	p.set("gw", func(*http.Request) (string, error) {
+		return fmt.Sprintf("%s %d\n", req("v2", "canary", "200"), n.Add(1)), nil
+	})
 	p.set("svc", func(r *http.Request) (string, error) { <-r.Context().Done(); return "", r.Context().Err() })
 	inBubble(t, p, fixedTargets(
 		Target{URL: "http://gw/metrics", Interval: time.Second, Gateway: true},
@@ -110,7 +112,9 @@ func TestOnlyGatewaysHoldUpEvidence(t *testing.T) {
 func TestALabelChangeIsANewTarget(t *testing.T) {
 	p := &pages{}
 	var n atomic.Int64
-	p.set("gw", func(*http.Request) (string, error) { return fmt.Sprintf("%s %d\n", req("v2", "canary", "200"), n.Add(10)), nil })
+	p.set("gw", func(*http.Request) (string, error) {
+		return fmt.Sprintf("%s %d\n", req("v2", "canary", "200"), n.Add(10)), nil
+	})
 	var moved atomic.Bool
 	inBubble(t, p, func() []Target {
 		tg := Target{URL: "http://gw/metrics", Interval: time.Second, Gateway: true, Labels: map[string]string{"zone": "a"}}

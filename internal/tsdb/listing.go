@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -68,6 +69,9 @@ func (db *DB) serveLabels(r *http.Request) answer {
 
 func (db *DB) serveLabelValues(r *http.Request) answer {
 	name := r.PathValue("name")
+	if strings.HasPrefix(name, "U__") { // how clients write names that do not fit into a path
+		name = model.UnescapeName(name, model.ValueEncodingEscaping)
+	}
 	if !model.UTF8Validation.IsValidLabelName(name) {
 		return badData("invalid label name: %q", name)
 	}

@@ -140,6 +140,11 @@ func (db *DB) listingOf(r *http.Request) (l listing, refused *answer) {
 	if n := len(r.Form["match[]"]); n > maxMatchers {
 		return bad("match[]", fmt.Errorf("%d selectors, expected at most %d", n, maxMatchers))
 	}
+	for _, m := range r.Form["match[]"] {
+		if err := checkExpr(m); err != nil {
+			return bad("match[]", err)
+		}
+	}
 	if l.sets, err = db.parser.ParseMetricSelectors(r.Form["match[]"]); err != nil {
 		return bad("match[]", err)
 	}

@@ -29,6 +29,9 @@ type Line struct {
 
 // Query evaluates a PromQL expression at one time.
 func (db *DB) Query(ctx context.Context, expr string, at time.Time) ([]Value, error) {
+	if err := checkExpr(expr); err != nil {
+		return nil, errs.Wrap(errs.Invalid, err, "query")
+	}
 	q, err := db.engine.NewInstantQuery(ctx, db.tsdb, nil, expr, at)
 	if err != nil {
 		return nil, queryError(expr, err)
@@ -59,6 +62,9 @@ func (db *DB) Query(ctx context.Context, expr string, at time.Time) ([]Value, er
 func (db *DB) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Line, error) {
 	if step <= 0 || to.Before(from) || to.Sub(from)/step > maxPoints {
 		return nil, errs.E(errs.Invalid, "query range from %s to %s by %s: expected at most %d points", from, to, step, maxPoints)
+	}
+	if err := checkExpr(expr); err != nil {
+		return nil, errs.Wrap(errs.Invalid, err, "query")
 	}
 	q, err := db.engine.NewRangeQuery(ctx, db.tsdb, nil, expr, from, to, step)
 	if err != nil {
