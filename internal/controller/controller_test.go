@@ -13,7 +13,7 @@ import (
 )
 
 // play runs a controller over a world, with v1 stable, in time that passes at once.
-func play(t *testing.T, w *world, f func(ctx context.Context, c *Controller)) {
+func play(t *testing.T, w *world, f func(t *testing.T, ctx context.Context, c *Controller)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -24,7 +24,7 @@ func play(t *testing.T, w *world, f func(ctx context.Context, c *Controller)) {
 		if got := must[Live](t)(c.Live(ctx, "shop")).Stable; got != "v1" {
 			t.Fatalf("stable is %q after the first release", got)
 		}
-		f(ctx, c)
+		f(t, ctx, c)
 	})
 }
 
@@ -36,7 +36,7 @@ func release(t *testing.T, ctx context.Context, c *Controller, version string) {
 func TestAGoodReleaseTakesThreeDays(t *testing.T) {
 	w := newWorld()
 	w.bad["v1"], w.bad["v2"] = 0.005, 0.005
-	play(t, w, func(ctx context.Context, c *Controller) {
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(73 * time.Hour)
 		s := must[rollout.State](t)(c.Find(ctx, "shop"))
@@ -52,7 +52,7 @@ func TestAGoodReleaseTakesThreeDays(t *testing.T) {
 func TestABadReleaseIsTakenBackInTheFirstRing(t *testing.T) {
 	w := newWorld()
 	w.bad["v1"], w.bad["v2"] = 0.005, 0.05
-	play(t, w, func(ctx context.Context, c *Controller) {
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(8 * time.Hour)
 		s := must[rollout.State](t)(c.Find(ctx, "shop"))
@@ -71,7 +71,7 @@ func TestABadReleaseIsTakenBackInTheFirstRing(t *testing.T) {
 func TestAVersionThatNeverBecomesReadyIsNeverExposed(t *testing.T) {
 	w := newWorld()
 	w.never["v2"] = true
-	play(t, w, func(ctx context.Context, c *Controller) {
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(5 * time.Minute)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.Phase != rollout.RolledBack || len(s.Stages) != 0 {
@@ -89,7 +89,7 @@ func TestNothingMovesWithoutEvidence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			play(t, w, func(ctx context.Context, c *Controller) {
+			play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 				release(t, ctx, c, "v2")
 				time.Sleep(4 * time.Minute)
 				blind(w)
@@ -105,7 +105,7 @@ func TestNothingMovesWithoutEvidence(t *testing.T) {
 
 func TestEvidenceThatStopsNoLongerPasses(t *testing.T) {
 	w := newWorld()
-	play(t, w, func(ctx context.Context, c *Controller) {
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(23 * time.Hour) // enough of it, all good
 		w.blind = true
@@ -149,7 +149,7 @@ func TestARestartedControllerGoesOnWhereTheOtherStopped(t *testing.T) {
 func TestALostStoreStopsProgressNotUsers(t *testing.T) {
 	w := newWorld()
 	w.bad["v2"] = 0.5
-	play(t, w, func(ctx context.Context, c *Controller) {
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(3 * time.Minute)
 		w.memory.mu.Lock()
@@ -172,7 +172,7 @@ func TestALostStoreStopsProgressNotUsers(t *testing.T) {
 
 func TestOneRolloutAtATime(t *testing.T) {
 	w := newWorld()
-	play(t, w, func(ctx context.Context, c *Controller) {
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		first := must[rollout.State](t)(c.Find(ctx, "shop"))
 		release(t, ctx, c, "v2") // a retry
@@ -196,7 +196,7 @@ func TestOneRolloutAtATime(t *testing.T) {
 
 func TestRollbackAfterSuccessAndReleaseAgain(t *testing.T) {
 	w := newWorld()
-	play(t, w, func(ctx context.Context, c *Controller) {
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(73 * time.Hour)
 		must[rollout.State](t)(c.Command(ctx, rollout.Rollback, "user:ann", "shop", "", time.Now()))
@@ -217,7 +217,7 @@ func TestRollbackAfterSuccessAndReleaseAgain(t *testing.T) {
 
 func TestADeletedServiceIsStoppedAndItsNameCanBeUsedAgain(t *testing.T) {
 	w := newWorld()
-	play(t, w, func(ctx context.Context, c *Controller) {
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		w.deleted = true
 		time.Sleep(4 * time.Minute)
 		if d := w.desired(); !d.Gone || len(d.Slots) != 0 {

@@ -33,13 +33,14 @@ func (s situation) inFlight() bool {
 func (c *Controller) situation(ctx context.Context, service string) (situation, error) {
 	var s situation
 	var err error
-	if s.spec, err = c.Catalog.Resolve(ctx, service); err != nil {
-		return s, err
-	}
+	// Live first: when the service is deleted, declared and released again meanwhile, its revision tells.
 	if s.live, err = readOrNew[Live](ctx, c.Store, KindLive, service); err != nil {
 		return s, err
 	}
 	s.live.value.Service = service
+	if s.spec, err = c.Catalog.Resolve(ctx, service); err != nil {
+		return s, err
+	}
 	if id := s.live.value.Rollout; id != "" {
 		if s.rollout, err = c.readRollout(ctx, id); err != nil {
 			return s, err
@@ -53,7 +54,7 @@ func (c *Controller) situation(ctx context.Context, service string) (situation, 
 func (c *Controller) step(ctx context.Context, service string, now time.Time) (bool, error) {
 	sit, err := c.situation(ctx, service)
 	if errs.Is(err, errs.Missing) {
-		return false, c.retire(ctx, service)
+		return false, c.retire(ctx, sit.live)
 	}
 	if err != nil {
 		return false, err
@@ -146,12 +147,12 @@ func (b *writing) putRollout(rev int64, was []byte, state rollout.State, events 
 }
 
 // retire says goodbye to a service that was deleted: its unit stops it. Its rollouts stay on the record.
-func (c *Controller) retire(ctx context.Context, service string) error {
-	live, err := read[Live](ctx, c.Store, KindLive, service)
-	if err != nil || live.value.Unit == "" { // nothing runs of it
-		return err
+func (c *Controller) retire(ctx context.Context, live versioned[Live]) error {
+	service, unit := live.value.Service, live.value.Unit
+	if unit == "" { // nothing runs of it
+		return nil
 	}
-	name := live.value.Unit + "/" + service
+	name := unit + "/" + service
 	desired, err := readOrNew[fleet.Service](ctx, c.Store, KindDesired, name)
 	if err != nil {
 		return err
@@ -160,7 +161,7 @@ func (c *Controller) retire(ctx context.Context, service string) error {
 	b.put(KindDesired, name, desired.rev, nil, fleet.Service{Name: service, Generation: desired.value.Generation + 1, Gone: true})
 	b.put(KindLive, service, live.rev, nil, Live{Service: service, Count: live.value.Count})
 	if _, err = c.Store.Commit(ctx, b.Write); err == nil {
-		c.Fleet.Publish(live.value.Unit)
+		c.Fleet.Publish(unit)
 	}
 	return err
 }
