@@ -172,23 +172,9 @@ func segmentOf(t *testing.T, users ...string) *resource.Resource {
 	return &r
 }
 
-func TestDiff(t *testing.T) {
-	long := func(changed ...int) *resource.Resource {
-		users := make([]string, 30)
-		for i := range users {
-			users[i] = fmt.Sprintf("u%02d", i)
-		}
-		for _, i := range changed {
-			users[i] = "changed"
-		}
-		return segmentOf(t, users...)
-	}
-	for name, tt := range map[string]struct {
-		a, b *resource.Resource
-		want string
-	}{
-		"equal": {long(), long(), ""},
-		"created": {nil, segmentOf(t, "ann"), `--- /dev/null
+var diffs = map[string]string{
+	"equal": "",
+	"created": `--- /dev/null
 +++ segment/s
 @@ -0,0 +1,6 @@
 +apiVersion: ringfence.dev/v1
@@ -197,8 +183,8 @@ func TestDiff(t *testing.T) {
 +spec:
 +  audience:
 +    users: [ann]
-`},
-		"deleted": {segmentOf(t, "ann"), nil, `--- segment/s
+`,
+	"deleted": `--- segment/s
 +++ /dev/null
 @@ -1,6 +0,0 @@
 -apiVersion: ringfence.dev/v1
@@ -207,8 +193,8 @@ func TestDiff(t *testing.T) {
 -spec:
 -  audience:
 -    users: [ann]
-`},
-		"two places": {long(), long(1, 20), `--- segment/s
+`,
+	"two places": `--- segment/s
 +++ segment/s
 @@ -5,7 +5,7 @@
    audience:
@@ -228,8 +214,8 @@ func TestDiff(t *testing.T) {
        - u21
        - u22
        - u23
-`},
-		"two places so close that they share a hunk": {long(), long(1, 7), `--- segment/s
+`,
+	"two places so close that they share a hunk": `--- segment/s
 +++ segment/s
 @@ -5,13 +5,13 @@
    audience:
@@ -247,11 +233,30 @@ func TestDiff(t *testing.T) {
        - u08
        - u09
        - u10
-`},
+`,
+}
+
+func TestDiff(t *testing.T) {
+	long := func(changed ...int) *resource.Resource {
+		users := make([]string, 30)
+		for i := range users {
+			users[i] = fmt.Sprintf("u%02d", i)
+		}
+		for _, i := range changed {
+			users[i] = "changed"
+		}
+		return segmentOf(t, users...)
+	}
+	for name, pair := range map[string][2]*resource.Resource{
+		"equal":      {long(), long()},
+		"created":    {nil, segmentOf(t, "ann")},
+		"deleted":    {segmentOf(t, "ann"), nil},
+		"two places": {long(), long(1, 20)},
+		"two places so close that they share a hunk": {long(), long(1, 7)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Diff(tt.a, tt.b)
-			if d := cmp.Diff(tt.want, got); d != "" || err != nil {
+			got, err := Diff(pair[0], pair[1])
+			if d := cmp.Diff(diffs[name], got); d != "" || err != nil {
 				t.Error(d, err)
 			}
 		})
