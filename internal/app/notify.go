@@ -16,6 +16,7 @@ type Store interface {
 	Commit(ctx context.Context, w store.Write) ([]audit.Event, error)
 	Events(ctx context.Context, q store.EventQuery) ([]audit.Event, error)
 	Backup(ctx context.Context, w io.Writer) error
+	Restore(ctx context.Context, r io.Reader) error
 	Close() error
 }
 
