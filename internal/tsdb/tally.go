@@ -1,7 +1,6 @@
 package tsdb
 
 import (
-	"math"
 	"slices"
 
 	"github.com/ringfence/ringfence/internal/health"
@@ -44,10 +43,16 @@ func based(times []int64, from, to int64) bool {
 	return len(times) == 0 || times[0] <= from || times[0] > to
 }
 
-// tally adds up increases into samples.
+// tally adds up increases into samples, one for every time.
 type tally struct {
-	times   []int64
-	samples []health.Sample
+	times []int64
+	sides [][2]seen // canary, stable
+}
+
+// seen is a side of a sample; it is nil until a series of it is there.
+type seen struct {
+	health.Counts
+	any bool
 }
 
 // newTally lays out one sample for every time at which at least one target was scraped.
@@ -62,7 +67,7 @@ func newTally(targets []*target) *tally {
 	}
 	slices.Sort(t.times)
 	t.times = slices.Compact(t.times)
-	t.samples = make([]health.Sample, len(t.times))
+	t.sides = make([][2]seen, len(t.times))
 	for _, s := range targets {
 		k := 0
 		for i, at := range s.times {
@@ -98,48 +103,43 @@ func (t *tally) add(c *counter, at int64, v float64) {
 	if c.i == len(c.steps.times) || c.steps.times[c.i] != at || !(v >= 0 && v <= 1<<53) {
 		return
 	}
-	now := int64(math.Round(v))
+	now := int64(v)
 	inc := now // not exposed by the scrape before, or begun again since: it counts from zero
 	if c.at >= 0 && c.at == c.i-1 && now >= c.value {
 		inc = now - c.value
 	}
 	c.at, c.value = c.i, now
 	if k := c.steps.slot[c.i]; k >= 0 {
-		count(&t.samples[k], c.role, inc)
+		t.sides[k][0].count(c.role&canaryRequests, c.role&canaryBad, inc)
+		t.sides[k][1].count(c.role&stableRequests, c.role&stableBad, inc)
 	}
 }
 
-func count(s *health.Sample, r role, inc int64) {
-	if r&canaryRequests != 0 {
-		side(&s.Canary).Requests += inc
+func (s *seen) count(requests, bad role, inc int64) {
+	if requests != 0 {
+		s.Requests += inc
+		s.any = true
 	}
-	if r&stableRequests != 0 {
-		side(&s.Stable).Requests += inc
+	if bad != 0 {
+		s.Bad += inc
+		s.any = true
 	}
-	if r&canaryBad != 0 {
-		side(&s.Canary).Bad += inc
-	}
-	if r&stableBad != 0 {
-		side(&s.Stable).Bad += inc
-	}
-}
-
-func side(c **health.Counts) *health.Counts {
-	if *c == nil {
-		*c = &health.Counts{}
-	}
-	return *c
 }
 
 // finish returns the samples. A request that ended while the target gathered its counters may be in the bad ones
 // and not yet in the requests: no side has more bad requests than requests.
 func (t *tally) finish() []health.Sample {
-	for _, s := range t.samples {
-		for _, c := range []*health.Counts{s.Canary, s.Stable} {
-			if c != nil {
-				c.Bad = min(c.Bad, c.Requests)
-			}
-		}
+	samples := make([]health.Sample, len(t.sides))
+	for i := range t.sides {
+		samples[i] = health.Sample{Canary: t.sides[i][0].done(), Stable: t.sides[i][1].done()}
 	}
-	return t.samples
+	return samples
+}
+
+func (s *seen) done() *health.Counts {
+	if !s.any {
+		return nil
+	}
+	s.Bad = min(s.Bad, s.Requests)
+	return &s.Counts
 }
