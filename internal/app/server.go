@@ -24,6 +24,7 @@ import (
 	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/controller"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/store"
@@ -131,6 +132,25 @@ func (s *server) targets() []tsdb.Target {
 		if o.Admin != "" {
 			all = append(all, tsdb.Target{URL: o.Admin + "/metrics", Labels: map[string]string{"job": "gateway", "unit": o.Unit},
 				Interval: s.Scrape, Gateway: true})
+		}
+		for _, status := range o.Services {
+			all = append(all, s.serviceTargets(o.Unit, status)...)
+		}
+	}
+	return all
+}
+
+// serviceTargets are the instances of a service that declares metrics of its own.
+func (s *server) serviceTargets(unit string, status fleet.ServiceStatus) []tsdb.Target {
+	spec, err := s.catalog.Resolve(context.Background(), status.Name)
+	if err != nil || spec.Service.Metrics == nil {
+		return nil
+	}
+	var all []tsdb.Target
+	for _, slot := range status.Slots {
+		for _, in := range slot.Instances {
+			all = append(all, tsdb.Target{URL: "http://" + in.Address + spec.Service.Metrics.Path, Interval: spec.Service.Metrics.Interval.D(s.Scrape),
+				Labels: map[string]string{"job": "service", "service": status.Name, "version": slot.Version, "unit": unit, "instance": in.ID}})
 		}
 	}
 	return all

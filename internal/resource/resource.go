@@ -45,6 +45,13 @@ type Service struct {
 	Drain     fleet.Dur   `json:"drain,omitempty" doc:"how long requests in flight may take when a version leaves; default 30s"`
 	StopGrace fleet.Dur   `json:"stopGrace,omitempty" doc:"time from SIGTERM to SIGKILL; default 10s"`
 	Unit      string      `json:"unit,omitempty" doc:"where it runs; default local"`
+	Metrics   *Metrics    `json:"metrics,omitempty" doc:"the service's own metrics, collected from every instance; default none"`
+}
+
+// Metrics says where an instance tells its own metrics, in Prometheus' text or protobuf format or as OpenMetrics.
+type Metrics struct {
+	Path     string    `json:"path" doc:"path on the instance's address, such as /metrics"`
+	Interval fleet.Dur `json:"interval,omitempty" doc:"time between two looks; default that of the control plane, 5s"`
 }
 
 // Run says how an instance is started.

@@ -67,6 +67,7 @@ func (p *problems) within(d fleet.Dur, most time.Duration, path string) {
 func (p *problems) service(s *Service) {
 	p.run(&s.Run)
 	p.ready(s.Defaults().Ready, s.Ready)
+	p.metrics(s.Metrics)
 	p.route(&s.Route)
 	p.name(s.Plan, "spec.plan")
 	if s.Unit != "" {
@@ -123,6 +124,14 @@ func (p *problems) ready(full, r fleet.Ready) {
 	p.within(r.Interval, time.Hour, "spec.ready.interval")
 	p.within(r.Within, 24*time.Hour, "spec.ready.within")
 	p.need(full.Timeout <= full.Within, "spec.ready.timeout", "at most within, "+full.Within.String(), "%s is too long", full.Timeout)
+}
+
+func (p *problems) metrics(m *Metrics) {
+	if m == nil {
+		return
+	}
+	p.urlPath(m.Path, "spec.metrics.path", true)
+	p.within(m.Interval, time.Hour, "spec.metrics.interval")
 }
 
 func (p *problems) urlPath(s, path string, query bool) {
