@@ -210,7 +210,7 @@ func (x *exchange) relayHTTP2(res *http.Response, cancel context.CancelCauseFunc
 			delete(dst, "Content-Length") // only chunks can be followed by trailers
 		}
 	}
-	x.begin(res.StatusCode)
+	x.begin()
 	grpc := strings.HasPrefix(res.Header.Get("Content-Type"), "application/grpc")
 	var ended atomic.Bool
 	if grpc || strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
@@ -240,6 +240,9 @@ func (x *exchange) copyHTTP2(res *http.Response) error {
 	defer buffers.Put(buf)
 	rc := http.NewResponseController(x.w)
 	announced := len(res.Trailer)
+	if res.ContentLength < 0 && res.Body != http.NoBody {
+		rc.Flush() // the head is not to wait for what may come late
+	}
 	for {
 		n, err := res.Body.Read(buf[:])
 		if n > 0 {

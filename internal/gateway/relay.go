@@ -16,7 +16,7 @@ func (t *turn) relay() outcome {
 	x, c, h := t.x, t.c, &t.c.head
 	dst := x.w.Header()
 	h.header(dst)
-	x.begin(h.code)
+	x.begin()
 	if !t.pump.finished() && x.r.ProtoMajor == 1 {
 		dst.Set("Connection", "close") // what is left of the request body must not be read as a request
 	}
@@ -41,7 +41,7 @@ func (t *turn) relay() outcome {
 }
 
 // begin does what comes before the head of every answer of the service.
-func (x *exchange) begin(code int) {
+func (x *exchange) begin() {
 	x.last.series.users.add(x.user.TargetingKey)
 	x.tellKey()
 	if x.g.closing.Load() {

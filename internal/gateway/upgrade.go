@@ -25,13 +25,13 @@ func (t *turn) switched() outcome {
 		x.failure = upgradeFailed
 		return failed
 	}
+	x.begin()
 	head := http.Header{}
 	h.header(head)
 	delete(head, "Content-Type")
 	for _, v := range x.w.Header()["Set-Cookie"] {
 		head.Add("Set-Cookie", v)
 	}
-	x.begin(h.code)
 	client, rw, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
 		x.failure = upgradeFailed

@@ -1,0 +1,159 @@
+package gateway
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/fleet"
+)
+
+func TestServeEnds(t *testing.T) {
+	r := newRig(t, Options{Limits: Limits{LameDuck: 50 * time.Millisecond}})
+	arrived, finish := make(chan struct{}), make(chan struct{})
+	r.backend("v1", func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/slow" {
+			close(arrived)
+			<-finish
+		}
+		io.WriteString(w, "ok")
+	})
+	r.apply(shop(nil))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- r.Serve(ctx, ln) }()
+
+	dial := func() (net.Conn, *bufio.Reader) {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(5 * time.Second))
+		return c, bufio.NewReader(c)
+	}
+	ask := func(c net.Conn, br *bufio.Reader, path string) *http.Response {
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
+		res, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		io.Copy(io.Discard, res.Body)
+		return res
+	}
+	idle, idleReader := dial()
+	if res := ask(idle, idleReader, "/"); res.Close {
+		t.Error("closed while serving")
+	}
+	slow, slowReader := dial()
+	io.WriteString(slow, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-arrived
+	end()
+	eventually(t, "closing", r.closing.Load)
+	if res := ask(idle, idleReader, "/"); res.StatusCode != 200 || !res.Close {
+		t.Errorf("while ending: got %d, close %v", res.StatusCode, res.Close)
+	}
+	close(finish)
+	res, err := http.ReadResponse(slowReader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := io.ReadAll(res.Body); string(b) != "ok" {
+		t.Errorf("in flight: got %q", b)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil) // for its certificate
+	s.StartTLS()
+	defer s.Close()
+	r := newRig(t, Options{TLS: &tls.Config{Certificates: s.TLS.Certificates}, Limits: Limits{LameDuck: time.Millisecond}})
+	seen := make(chan http.Header, 2)
+	r.backend("v1", func(w http.ResponseWriter, req *http.Request) {
+		seen <- req.Header
+		b, _ := io.ReadAll(req.Body)
+		w.Write(b)
+	})
+	r.apply(shop(nil))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- r.Serve(ctx, ln) }()
+	for _, h2 := range []bool{false, true} {
+		tr := s.Client().Transport.(*http.Transport).Clone()
+		tr.ForceAttemptHTTP2 = h2
+		tr.TLSClientConfig.NextProtos = nil
+		res, err := (&http.Client{Transport: tr}).Post("https://"+ln.Addr().String(), "text/plain", strings.NewReader(strings.Repeat("a", 50000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		if err != nil || len(b) != 50000 || (res.ProtoMajor == 2) != h2 {
+			t.Errorf("%s: %d bytes, %v", res.Proto, len(b), err)
+		}
+		if cs := res.Cookies(); len(cs) != 1 || !cs[0].Secure {
+			t.Errorf("cookies %v", cs)
+		}
+		if p := (<-seen).Get("X-Forwarded-Proto"); p != "https" {
+			t.Errorf("X-Forwarded-Proto %q", p)
+		}
+		tr.CloseIdleConnections()
+	}
+	end()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTrustedProxy(t *testing.T) {
+	r := newRig(t, Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	seen := make(chan http.Header, 1)
+	r.backend("v1", func(_ http.ResponseWriter, req *http.Request) { seen <- req.Header })
+	r.apply(shop(nil))
+	r.get("/", "X-Forwarded-For", "9.9.9.9", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "out.example", "X-Forwarded-Port", "443")
+	h := <-seen
+	for k, want := range map[string]string{
+		"X-Forwarded-For": "9.9.9.9, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "out.example", "X-Forwarded-Port": "443",
+	} {
+		if got := strings.Join(h[k], "|"); got != want {
+			t.Errorf("%s: got %q, want %q", k, got, want)
+		}
+	}
+}
+
+func TestSlowRequests(t *testing.T) {
+	r := newRig(t, Options{Unit: "eu"})
+	r.backend("v1", func(http.ResponseWriter, *http.Request) { time.Sleep(20 * time.Millisecond) })
+	r.apply(shop(func(s *fleet.Service) { s.SlowOver = []fleet.Dur{fleet.Dur(10 * time.Millisecond), fleet.Dur(10 * time.Second)} }))
+	r.get("/")
+	for over, want := range map[string]string{`over="0.01"`: "1", `over="10"`: "0"} {
+		if n := r.metric("ringfence_slow_requests_total", over, `unit="eu"`); n != want {
+			t.Errorf("%s: got %q, want %s", over, n, want)
+		}
+	}
+	if n := r.metric("ringfence_request_duration_seconds_bucket", `le="0.01"`); n != "0" {
+		t.Errorf("under 10 ms: %q, want 0", n)
+	}
+	if n := r.metric("ringfence_request_duration_seconds_count"); n != "1" {
+		t.Errorf("count %q, want 1", n)
+	}
+}
