@@ -107,7 +107,8 @@ func (s *Server) command(ctx context.Context, name string, args ...string) *exec
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, name), args...)
 	cmd.Dir = s.folder
 	cmd.Env = []string{"PATH=" + s.bin + ":/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred, Pdeathsig: syscall.SIGQUIT} // at once, without a checkpoint
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
+	dieWithUs(cmd.SysProcAttr)
 	return cmd
 }
 

@@ -72,7 +72,7 @@ func oneEvent() store.Write {
 }
 
 func TestServerLost(t *testing.T) {
-	server, err := pgtest.Start(pgtest.NeedBinaries(t), true)
+	server, err := pgtest.Start(pgtest.NeedBinaries(t), false) // only the server dies, not the machine
 	if err != nil {
 		t.Fatal(err)
 	}

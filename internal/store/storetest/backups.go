@@ -28,9 +28,12 @@ func fill(t testing.TB, s Store, big, many int) {
 	e := event("odd.data", "x\u2028")
 	e.Data = []byte(" [1 , \"<\u2028>\"]\n")
 	commit(t, s, store.Write{Puts: []store.Doc{doc("k", "plain", 1, `2`)}, Deletes: []store.Doc{{Kind: "k", Name: "gone", Rev: 1}}, Events: []audit.Event{e}})
+	var w store.Write
 	for i := range many {
-		commit(t, s, store.Write{Puts: []store.Doc{doc("many", numbered(i), 0, `1`)}, Events: []audit.Event{event("many.made", numbered(i))}})
+		w.Puts = append(w.Puts, doc("many", numbered(i), 0, `1`))
+		w.Events = append(w.Events, event("many.made", numbered(i)))
 	}
+	commit(t, s, w)
 }
 
 // Backup returns what s backs up.
