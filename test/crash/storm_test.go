@@ -58,7 +58,7 @@ func (r *rig) storm(n *int, kills int, whom func() string) (releases int) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(time.Duration(100+rand.IntN(1500)) * time.Millisecond):
+			case <-time.After(time.Duration(200+rand.IntN(2500)) * time.Millisecond):
 			}
 			if r.kill(whom()) {
 				struck.Add(1)
