@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,6 +77,10 @@ func readBody(r *http.Request, key string) ([]byte, *problem) {
 		return nil, newProblem(http.StatusUnprocessableEntity, errs.Invalid, fmt.Sprintf("%s has %d characters, expected at most %d", keyHeader, len(key), maxKey), "")
 	}
 	body, err := io.ReadAll(r.Body) // limited before
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return nil, tooLarge(large.Limit)
+	}
 	if err != nil {
 		return nil, newProblem(http.StatusBadRequest, errs.Invalid, "the body cannot be read: "+err.Error(), "")
 	}

@@ -54,7 +54,7 @@ func register[I, O any](s *Server, op operation, handle func(context.Context, *I
 	s.routes[op.method+" "+op.path] = op.route
 	h := huma.Operation{
 		Method: op.method, Path: op.path, OperationID: op.id, Tags: []string{op.tag}, Summary: op.summary, Description: op.about,
-		DefaultStatus: op.status, MaxBodyBytes: op.maxBody + 1, BodyReadTimeout: defaultTimeout, SkipValidateBody: op.loose,
+		DefaultStatus: op.status, MaxBodyBytes: op.maxBody, BodyReadTimeout: defaultTimeout, SkipValidateBody: op.loose,
 		RejectUnknownQueryParameters: true,
 		Security:                     []map[string][]string{{"token": {}}},
 		Extensions:                   map[string]any{"x-ringfence-action": op.action},

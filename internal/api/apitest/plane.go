@@ -60,6 +60,7 @@ type Plane struct {
 	Store      *Store
 	Server     *api.Server
 	Controller *controller.Controller
+	Interrupt  func() // breaks all connections
 
 	mu      sync.Mutex
 	unready map[string]bool // versions that do not become ready
@@ -130,7 +131,7 @@ func Start(t testing.TB) *Plane {
 	})
 	must(t, err)
 	server := httptest.NewServer(p.Server)
-	p.URL = server.URL
+	p.URL, p.Interrupt = server.URL, server.CloseClientConnections
 	p.signIn(t, ctx)
 	var running sync.WaitGroup
 	running.Go(func() { _ = p.Controller.Run(ctx) })
