@@ -63,7 +63,12 @@ func newIngest(t Target) ingest {
 }
 
 // parse reads an exposition into the batch. Nothing is stored yet: a wrong line refuses the whole.
-func (in *ingest) parse(contentType string, body []byte) error {
+func (in *ingest) parse(contentType string, body []byte) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // what a target sends must not end this process
+			err = fmt.Errorf("parse metrics: %v", r)
+		}
+	}()
 	in.round++
 	in.batch = in.batch[:0]
 	if !strings.HasPrefix(contentType, "application/vnd.google.protobuf") && bytes.IndexByte(body, 0) >= 0 {
