@@ -2,7 +2,9 @@ package exposure
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/ringfence/ringfence/internal/fleet"
@@ -56,6 +58,27 @@ func TestWithoutKeyNoPercentage(t *testing.T) {
 	plan := mustRings(t, "s", fleet.Ring{Name: "most", Percent: 100}, fleet.Ring{Name: "all"})
 	if plan.Lookup(&Context{}) != 1 || plan.Lookup(&Context{TargetingKey: "x"}) != 0 {
 		t.Error("100 percent must be all keys, and only keys")
+	}
+}
+
+// Only the very form that a percentage expands to may take the short way to a look-up: what resembles it is a rule
+// like any other.
+func TestLookalikesOfPercentagesAreRules(t *testing.T) {
+	const form = `{"and": [{"var": "targetingKey"}, {"fractional": [{"cat": ["salt", {"var": "targetingKey"}]}, [true, 30000000], [false, 70000000]]}]}`
+	for _, change := range [][2]string{
+		{"salt", "other"}, {`"cat": ["salt", {"var": "targetingKey"}]`, `"cat": ["salt", {"var": "plan"}]`}, {`[false, 70000000]`, `[false, 10000000]`},
+		{`[true, 30`, `["", 30`}, {`"and": [{"var": "targetingKey"}`, `"and": [{"var": "plan"}`}, {`[true, 30000000]`, `[true, 30000000.5]`},
+		{`{"and"`, `{"or"`}, {`"salt", `, ``}, {"30000000], [false, 70000000", "-1], [false, 100000001"},
+	} {
+		raw := json.RawMessage(strings.Replace(form, change[0], change[1], 1))
+		plan := mustRings(t, "salt", fleet.Ring{Name: "r", Audience: raw}, fleet.Ring{Name: "all"})
+		alone := mustRule(t, string(raw))
+		for i := range 100 {
+			ctx := &Context{TargetingKey: fmt.Sprintf("user-%d", i), Attributes: map[string]any{"plan": fmt.Sprintf("plan-%d", i%7)}}
+			if in, want := plan.Lookup(ctx) == 0, alone.Match(ctx); in != want {
+				t.Fatalf("%s: %s is in the ring: %v, want %v", raw, ctx.TargetingKey, in, want)
+			}
+		}
 	}
 }
 

@@ -79,6 +79,7 @@ func TestRuleAttributes(t *testing.T) {
 		{rule: `{"var": {"var": "name"}}`, want: []string{"name"}, all: true},
 		{rule: `{"missing": {"merge": ["x", {"var": "y"}]}}`, want: []string{"y"}, all: true},
 		{rule: `{"map": [[1], {"var": ""}]}`},
+		{rule: `{"map": [[1], {"missing": ["x", ""]}]}`},
 		{rule: `true`},
 	} {
 		names, all := mustRule(t, c.rule).Attributes()
@@ -102,7 +103,7 @@ func TestRunawayRulesAreNull(t *testing.T) {
 		"text":    double("cat"),
 		"merge":   double("merge"),
 		"list":    `{"reduce": [` + list + `, [{"var": "accumulator"}, {"var": "accumulator"}], 1]}`,
-		"objects": `{"cat": [{"reduce": [` + list + `, [{"var": ""}, {"var": ""}], 1]}]}`,
+		"objects": `{"reduce": [` + list + `, [{"var": ""}, {"var": ""}], 1]}`,
 		"loops":   nested,
 		"some":    `{"some": [` + list + `, {"!": {"map": [` + list + `, 1]}}]}`,
 	} {
