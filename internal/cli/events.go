@@ -89,7 +89,8 @@ func eventLine(ev audit.Event, c paint) string {
 		Ring, From, To, Reason, Why, Action string
 	}
 	_ = json.Unmarshal(ev.Data, &d) // other events have other data; what is missing stays empty
-	line := ev.Time.Local().Format("2006-01-02 15:04:05") + "  " + typeOf(ev.Type, c) + strings.Repeat(" ", max(1, 20-len(ev.Type))) + ev.Subject
+	head := ev.Time.Local().Format("2006-01-02 15:04:05") + "  " + typeOf(printable(ev.Type), c) + strings.Repeat(" ", max(1, 20-len(ev.Type)))
+	line := ev.Subject
 	if d.Ring != "" {
 		line += " ring " + d.Ring
 	}
@@ -105,10 +106,7 @@ func eventLine(ev audit.Event, c paint) string {
 			line += ": " + more
 		}
 	}
-	if !c {
-		return printable(line)
-	}
-	return line
+	return head + printable(line)
 }
 
 func typeOf(t string, c paint) string {

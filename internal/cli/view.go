@@ -21,16 +21,19 @@ func view(r wire.Rollout, c paint, width int) []string {
 		from = "nothing"
 	}
 	head := fmt.Sprintf("%s  %s → %s  plan %s  ", s.ID, from, s.To, s.Plan)
-	lines := []string{c.bold(cut(head, width)) + phase(s, c)}
+	lines := []string{c.bold(cut(head, width-16)) + phase(s, c)}
 	names := 4
 	for _, ring := range s.Rings {
-		names = max(names, len(ring.Name))
+		names = min(max(names, len(ring.Name)), 20)
 	}
 	for i, ring := range s.Rings {
-		row := fmt.Sprintf("  %-*s  %s  %s", names, ring.Name, bar(s, i, c), stageText(r, i))
-		lines = append(lines, cut(row, width+len(row)-len([]rune(row))))
+		left := width - names - barWidth - 6
+		lines = append(lines, fmt.Sprintf("  %-*s  %s  %s", names, cut(ring.Name, names), bar(s, i, c), cut(stageText(r, i), left)))
 	}
 	lines = append(lines, gates(r, c, width)...)
+	if s.Phase == rollout.RollingBack {
+		lines = append(lines, cut("  ← "+printable(s.Reason), width))
+	}
 	return append(lines, cut("  → "+printable(r.Waiting), width))
 }
 
@@ -125,7 +128,7 @@ func gates(r wire.Rollout, c paint, width int) []string {
 		ev := j.Evidence
 		row := fmt.Sprintf("  %s: e %s of %s  new %s  stable %s  ", name, figure(ev.E), figure(ev.Threshold),
 			ratio(ev.CanaryBad, ev.CanaryRequests), ratio(ev.StableBad, ev.StableRequests))
-		lines = append(lines, cut(row, width)+verdict(j.Verdict, c))
+		lines = append(lines, cut(row, width-4)+verdict(j.Verdict, c))
 	}
 	return lines
 }
