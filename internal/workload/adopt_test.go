@@ -254,7 +254,7 @@ func TestRollOfAdopted(t *testing.T) {
 // Killed at any moment of starting and rolling, the runtime leaves nothing that the next one does not find.
 func TestKilledAtRandom(t *testing.T) {
 	g := newRig(t)
-	rounds := 12
+	rounds := 8
 	if testing.Short() {
 		rounds = 3
 	}

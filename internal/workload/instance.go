@@ -37,7 +37,6 @@ type instance struct {
 	fatal    bool   // the last start failed for a reason that does not go away by itself
 	trouble  string // the last failure to start or be ready
 	readyAt  time.Time
-	usageAt  time.Time
 }
 
 // newInstance is called with mu held.
@@ -134,7 +133,7 @@ func (i *instance) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.artifact, err = i.slot.artifact.path(ctx, rec.Slot.Digest); err != nil {
+	if l.artifact, err = i.fetch(ctx, rec.Slot.Digest); err != nil {
 		return fmt.Errorf("artifact: %w", err)
 	}
 	if l.port, err = i.rt.ports.take(rec.Port); err != nil {
@@ -172,10 +171,24 @@ func (i *instance) start(ctx context.Context) error {
 	return nil
 }
 
+// fetch is given up when the instance is no longer wanted: a download may take long.
+func (i *instance) fetch(ctx context.Context, digest string) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-i.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return i.slot.artifact.path(ctx, digest)
+}
+
 // present shows a process that was just started or adopted.
 func (i *instance) present() {
 	i.view.PID, i.view.Started, i.view.Address = i.rec.PID, i.rec.Started, launch{port: i.rec.Port}.address()
-	i.view.CPUSeconds, i.view.RSSBytes, i.usageAt = 0, 0, time.Time{}
+	i.view.CPUSeconds, i.view.RSSBytes = 0, 0
 	i.served, i.fatal, i.trouble = false, false, "no readiness check has passed yet"
 }
 
@@ -262,6 +275,7 @@ func (i *instance) exited() {
 		i.rec.Restarts++
 		i.health, i.settled = readiness{}, true
 		i.view.Ready, i.view.PID, i.view.LastExit, i.view.Restarts = false, 0, status, i.rec.Restarts
+		i.view.CPUSeconds, i.view.RSSBytes = 0, 0
 	})
 	i.rt.opt.Logger.Warn("instance exited", "instance", i.view.ID, "status", status)
 	select {

@@ -82,13 +82,13 @@ func TestRotationUnderWrite(t *testing.T) {
 			if lossless && !canCollapse(t) {
 				t.Skip("this file system cannot take out a range")
 			}
-			l := newLogs(256<<10, 100)
+			l := newLogs(128<<10, 100)
 			if !lossless {
 				l.collapse = func(*os.File, int64) error { return errors.ErrUnsupported }
 			}
 			lf := l.get(path)
 			stop := writer(t, path)
-			for rotations := 0; rotations < 5; {
+			for rotations := 0; rotations < 3; {
 				l.rotate(slogDiscard)
 				if _, err := os.Stat(rotated(path, rotations+1)); err == nil {
 					rotations++
@@ -240,13 +240,13 @@ func TestFollowUnderRotation(t *testing.T) {
 	}
 	next := 0
 	for round := range 4 {
-		for range 20_000 {
+		for range 5_000 {
 			if _, err := fmt.Fprintf(f, "line %08d\n", next); err != nil {
 				t.Fatal(err)
 			}
 			next++
 		}
-		for n := round * 20_000; n < next; n++ {
+		for n := round * 5_000; n < next; n++ {
 			if !lines.Scan() || lines.Text() != fmt.Sprintf("line %08d", n) {
 				t.Fatalf("followed %q, %v; want line %d", lines.Text(), lines.Err(), n)
 			}

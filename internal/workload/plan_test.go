@@ -35,6 +35,7 @@ func TestPlan(t *testing.T) {
 		"roll: the last old":                  {want: 2, have: []seen{old(1), cur(3), cur(4)}, stop: []int{1}},
 		"roll: a broken one goes at once":     {want: 1, have: []seen{down(old(1))}, stop: []int{1}, start: []int{2}},
 		"roll: one not looked at stays":       {want: 1, have: []seen{unknown(old(1))}, start: []int{2}},
+		"roll: no second before the first":    {want: 3, have: []seen{old(1), down(cur(2))}},
 		"roll and fewer":                      {want: 1, have: []seen{old(1), old(2), old(3)}, stop: []int{3}},
 	} {
 		start, stop := plan(c.want, c.have)

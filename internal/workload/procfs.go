@@ -132,9 +132,10 @@ func usage(pid int) (cpuSeconds float64, rssBytes int64) {
 		}
 		cpuSeconds += float64(st.cpuTicks) / clockTicks
 		rssBytes += st.residentPgs * int64(os.Getpagesize())
-		lists, _ := filepath.Glob("/proc/" + strconv.Itoa(pids[i]) + "/task/*/children")
-		for _, l := range lists {
-			b, _ := os.ReadFile(l)
+		tasks := "/proc/" + strconv.Itoa(pids[i]) + "/task/"
+		threads, _ := os.ReadDir(tasks)
+		for _, t := range threads {
+			b, _ := os.ReadFile(tasks + t.Name() + "/children")
 			for _, f := range strings.Fields(string(b)) {
 				if c, err := strconv.Atoi(f); err == nil {
 					pids = append(pids, c)

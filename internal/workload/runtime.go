@@ -96,6 +96,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 		case <-r.ctx.Done():
 			return nil
 		case <-t.C:
+			r.measure()
 			r.logs.rotate(r.opt.Logger)
 		}
 	}
@@ -189,9 +190,6 @@ func (r *Runtime) Status(service string) []fleet.SlotStatus {
 	var out []fleet.SlotStatus
 	var logs []*logFile // of the instance that a failure is about
 	for _, s := range r.slots[service] {
-		for _, i := range s.instances {
-			i.measure(now)
-		}
 		st, about := s.status(now)
 		out = append(out, st)
 		logs = append(logs, nil)
@@ -212,15 +210,28 @@ func (r *Runtime) Status(service string) []fleet.SlotStatus {
 	return out
 }
 
-// measure reads resource use, at most twice a second. Called with mu held.
-func (i *instance) measure(now time.Time) {
-	if i.view.PID == 0 {
-		i.view.CPUSeconds, i.view.RSSBytes = 0, 0
-		return
+// measure reads the resource use of every instance, without holding anyone up.
+func (r *Runtime) measure() {
+	pids := map[*instance]int{}
+	r.mu.Lock()
+	for _, versions := range r.slots {
+		for _, s := range versions {
+			for _, i := range s.instances {
+				pids[i] = i.view.PID
+			}
+		}
 	}
-	if now.Sub(i.usageAt) >= 500*time.Millisecond {
-		i.view.CPUSeconds, i.view.RSSBytes = usage(i.view.PID)
-		i.usageAt = now
+	r.mu.Unlock()
+	for i, pid := range pids {
+		if pid == 0 {
+			continue
+		}
+		cpu, rss := usage(pid)
+		r.mu.Lock()
+		if i.view.PID == pid { // else it has ended since
+			i.view.CPUSeconds, i.view.RSSBytes = cpu, rss
+		}
+		r.mu.Unlock()
 	}
 }
 

@@ -362,6 +362,46 @@ func TestLockIsWaitedFor(t *testing.T) {
 	g.open()
 }
 
+// hanging is a source whose download never ends by itself.
+type hanging struct{ begun chan struct{} }
+
+func (h hanging) Fetch(ctx context.Context, _ string) (string, error) {
+	select {
+	case h.begun <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+func TestStopsDuringDownload(t *testing.T) {
+	h := hanging{make(chan struct{}, 1)}
+	g := newRig(t).open(func(o *Options) { o.Artifacts = h })
+	g.rt.Apply(shop(g.slot("v1", 2)))
+	<-h.begun
+	g.rt.Apply(nil)
+	g.await("no slot", func() bool { return len(g.rt.Status("shop")) == 0 })
+}
+
+// Closing in the pause between two starts starts nothing more, and the next runtime goes on with the count.
+func TestCloseDuringBackoff(t *testing.T) {
+	g := newRig(t).open()
+	g.rt.Apply(shop(g.slot("v1", 1, "CRASH=1")))
+	g.await("a pause", func() bool {
+		s := g.status("v1")
+		return len(s.Instances) == 1 && s.Instances[0].Restarts >= 2 && g.records()[1].Phase == phaseDown
+	})
+	g.leave()
+	rec := g.records()[1]
+	if rec.Phase != phaseDown || len(scanMarked(g.rt.id+".")) != 0 {
+		t.Errorf("left as %+v, with %v", rec, scanMarked(g.rt.id+"."))
+	}
+	g.open()
+	if i := g.status("v1").Instances[0]; i.Restarts < 2 || i.LastExit != "exit status 3" {
+		t.Errorf("forgotten: %+v", i)
+	}
+}
+
 func TestTCPReadiness(t *testing.T) {
 	g := newRig(t).open()
 	s := g.slot("v1", 1)
