@@ -25,7 +25,7 @@ func (g *Gateway) Server() *http.Server {
 		ReadHeaderTimeout: g.limits.HeaderTimeout,
 		IdleTimeout:       g.limits.IdleTimeout,
 		MaxHeaderBytes:    g.limits.HeaderBytes,
-		TLSConfig:         g.opts.TLS,
+		TLSConfig:         g.opts.TLS.Clone(),
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // clients' mistakes, mostly
 	}
 }
