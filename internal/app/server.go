@@ -31,6 +31,7 @@ import (
 	"github.com/ringfence/ringfence/internal/store/postgres"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
 	"github.com/ringfence/ringfence/internal/tsdb"
+	"github.com/ringfence/ringfence/internal/ui"
 )
 
 // ServerConfig configures a control plane.
@@ -163,12 +164,31 @@ func (c counting) Counts(ctx context.Context, service, canary, stable, over stri
 	return c.DB.Counts(ctx, tsdb.CountsQuery{Service: service, Canary: canary, Stable: stable, Over: over, From: from, To: to})
 }
 
+// charting fits the metrics to the pages.
+type charting struct{ *tsdb.DB }
+
+func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]ui.Line, error) {
+	lines, err := c.DB.QueryRange(ctx, expr, from, to, step)
+	out := make([]ui.Line, len(lines))
+	for i, l := range lines {
+		out[i] = ui.Line(l)
+	}
+	return out, err
+}
+
 // handler is the API, with Prometheus' query API and the pages for people beside it.
 func (s *server) handler() (http.Handler, error) {
+	pages, err := ui.New(ui.Options{
+		Catalog: s.catalog, Rollouts: s.controller, Hub: s.hub, Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
+		Metrics: charting{s.metrics}, Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
+	})
+	if err != nil {
+		return nil, err
+	}
 	return api.New(api.Options{
 		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Hub: s.hub,
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
-		Metrics: s.metrics.Handler(), Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
+		Metrics: s.metrics.Handler(), UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }
 

@@ -1,0 +1,190 @@
+// What pages do beyond being read: stay live, draw charts, ask before something is done, take keys.
+(function () {
+  "use strict";
+  var doc = document, htmx = window.htmx;
+  var $ = function (id) { return doc.getElementById(id); };
+  doc.documentElement.classList.add("scripted");
+
+  // Times age without the server.
+  function ago(then) {
+    var s = Math.max(0, (Date.now() - then) / 1000);
+    if (s < 5) return "now";
+    if (s < 60) return Math.floor(s) + " s ago";
+    if (s < 3600) return Math.floor(s / 60) + " min ago";
+    if (s < 172800) return Math.floor(s / 3600) + " h ago";
+    return Math.floor(s / 86400) + " d ago";
+  }
+  function age() {
+    doc.querySelectorAll("time[data-ago]").forEach(function (t) {
+      var text = ago(Date.parse(t.dateTime));
+      if (t.textContent !== text) t.textContent = text;
+    });
+  }
+  setInterval(age, 1000);
+
+  // A signal of the server makes the page fetch its moving part. Nothing is swapped under a selection or while a
+  // question is asked; what was opened stays open.
+  var topic = doc.body.dataset.live, source = null, busy = false, again = false, opened = [];
+  var here = location.pathname + location.search;
+  function quietly() {
+    var s = getSelection();
+    return !doc.querySelector("dialog[open]") && (!s || s.isCollapsed || !$("live").contains(s.anchorNode));
+  }
+  function refresh() {
+    if (busy || !quietly()) { again = true; return; }
+    busy = true; again = false;
+    htmx.ajax("GET", here, { target: "#live", swap: "innerHTML" }).then(done, done);
+  }
+  function done() {
+    busy = false;
+    if (again) setTimeout(refresh, 300);
+  }
+  doc.addEventListener("selectionchange", function () { if (again && !busy) setTimeout(function () { if (again) refresh(); }, 200); });
+  doc.addEventListener("htmx:beforeSwap", function (e) {
+    if (e.detail.target.id !== "live") return;
+    if (e.detail.xhr.status >= 400) { e.detail.shouldSwap = false; return; }
+    opened = Array.from(doc.querySelectorAll("#live details[open]"), function (d) { return d.id; });
+  });
+  doc.addEventListener("htmx:afterSwap", function (e) {
+    if (e.detail.target.id === "ask-body") { $("ask").showModal(); return; }
+    if (e.detail.target.id !== "live") return;
+    opened.forEach(function (id) { var d = id && $(id); if (d) d.open = true; });
+    age(); say(); draw();
+  });
+  function connect() {
+    if (!topic || !htmx || source || doc.hidden) return;
+    source = new EventSource("/ui/live?topic=" + encodeURIComponent(topic));
+    source.addEventListener("changed", refresh);
+    source.onopen = function () { pulse(true); };
+    source.onerror = function () {
+      pulse(false);
+      if (source && source.readyState === EventSource.CLOSED) { source = null; setTimeout(connect, 5000); refresh(); }
+    };
+  }
+  function pulse(ok) {
+    var p = $("pulse");
+    if (!p) return;
+    p.hidden = false; p.classList.toggle("lost", !ok); p.textContent = ok ? "live" : "connecting";
+  }
+  doc.addEventListener("visibilitychange", function () { // a hidden page holds no connection
+    if (doc.hidden) { if (source) source.close(); source = null; return; }
+    if (topic && htmx) { connect(); refresh(); }
+  });
+  addEventListener("pageshow", function (e) { if (e.persisted) location.reload(); });
+
+  // What changed is said once to those who listen.
+  var said = null;
+  function say() {
+    var h = $("headline"), text = h ? h.textContent : null;
+    if (said !== null && text !== null && text !== said) $("said").textContent = text;
+    said = text;
+  }
+
+  // Dialogs.
+  doc.addEventListener("click", function (e) {
+    var open = e.target.closest("[data-open]"), close = e.target.closest("[data-close]");
+    if (open) $(open.dataset.open).showModal();
+    if (close && close.closest("dialog")) { e.preventDefault(); close.closest("dialog").close(); }
+  });
+  doc.addEventListener("done", function () { $("ask").close(); });
+  doc.querySelectorAll("dialog").forEach(function (d) {
+    d.addEventListener("close", function () { if (again) refresh(); });
+    d.addEventListener("click", function (e) { if (e.target === d) d.close(); });
+  });
+
+  // Keys of one letter, which can be turned off.
+  var waiting = 0, keysOn = $("keys-on");
+  function remembered() { try { return localStorage.getItem("keys") !== "off"; } catch (_) { return true; } }
+  if (keysOn) {
+    keysOn.checked = remembered();
+    keysOn.addEventListener("change", function () { try { localStorage.setItem("keys", keysOn.checked ? "on" : "off"); } catch (_) { } });
+  }
+  function step(by) {
+    var items = Array.from(doc.querySelectorAll("[data-item]")), at = items.findIndex(function (i) { return i.contains(doc.activeElement); });
+    var next = items[at < 0 ? (by > 0 ? 0 : items.length - 1) : at + by];
+    if (next) next.querySelector("summary, h2 a").focus();
+  }
+  doc.addEventListener("keydown", function (e) {
+    if (e.ctrlKey || e.metaKey || e.altKey || !keysOn || !keysOn.checked) return;
+    if (/^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName) || doc.querySelector("dialog[open]")) return;
+    var second = Date.now() - waiting < 1200;
+    waiting = 0;
+    if (second && e.key === "o") { location.href = "/"; return; }
+    if (second && e.key === "e") { location.href = "/events"; return; }
+    if (e.key === "g") { waiting = Date.now(); return; }
+    if (e.key === "?") { $("help").showModal(); return; }
+    if (e.key === "j" || e.key === "k") { step(e.key === "j" ? 1 : -1); return; }
+    var action = /^[a-z]$/.test(e.key) && doc.querySelector('[data-key="' + e.key + '"]');
+    if (action) { e.preventDefault(); action.click(); }
+  });
+  doc.addEventListener("keydown", function (e) { // what looks like a button is pressed like one
+    if (e.key === " " && e.target.matches('a[role="button"]')) { e.preventDefault(); e.target.click(); }
+  });
+
+  // Charts.
+  var plots = [], asked = 0, drawn = "";
+  function color(name) { return getComputedStyle(doc.documentElement).getPropertyValue(name).trim(); }
+  function paint(role, i) { return role === "new" ? color("--solid") : role === "stable" ? color("--soft") : [color("--hold-solid"), color("--pass-solid"), color("--fail-solid")][i % 3]; }
+  function draw() {
+    var box = $("charts");
+    if (!box || !window.uPlot || Date.now() - asked < 900) return;
+    asked = Date.now();
+    fetch(box.dataset.series, { headers: { "HX-Request": "true" } }).then(function (r) { return r.ok ? r.json() : Promise.reject(r.status); }).then(function (data) {
+      var key = JSON.stringify([data.versions.map(function (v) { return v.version; }), box.clientWidth]);
+      if (key !== drawn || !plots.length) { build(box, data); drawn = key; return; }
+      plots.forEach(function (p) { p.marks = data.marks; p.plot.setData(values(data, p.field)); });
+    }).catch(function () { });
+  }
+  function values(data, field) { return [data.t].concat(data.versions.map(function (v) { return v[field]; })); }
+  function build(box, data) {
+    plots.forEach(function (p) { p.plot.destroy(); });
+    plots = [];
+    box.textContent = "";
+    box.className = "charts";
+    if (!data.versions.length) { box.className = ""; box.textContent = "No traffic was seen in this time."; return; }
+    plots = [["requests", "Requests per second"], ["errors", "Share of errors"]].map(function (c) { return chart(box, data, c[0], c[1]); });
+  }
+  function chart(box, data, field, title) {
+    var panel = doc.createElement("div"), h = doc.createElement("h3");
+    panel.className = "chart"; h.textContent = title; panel.appendChild(h); box.appendChild(panel);
+    var self = { field: field, marks: data.marks, plot: null };
+    var share = field === "errors";
+    var show = function (v) { return v == null ? "–" : share ? (100 * v).toFixed(v < 0.1 ? 2 : 1) + " %" : v.toFixed(v < 10 ? 1 : 0) + "/s"; };
+    var axis = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    self.plot = new uPlot({
+      width: panel.clientWidth - 32, height: 220, tzDate: function (ts) { return uPlot.tzDate(new Date(ts * 1000), "UTC"); },
+      cursor: { points: { size: 6 }, drag: { x: false, y: false } },
+      scales: { y: { range: function (_, lo, hi) { return [0, Math.max(hi * 1.1, share ? 0.01 : 1)]; } } },
+      axes: [Object.assign({ values: [[86400, "{YYYY}-{MM}-{DD}"], [3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]], space: 70 }, axis),
+        Object.assign({ size: 56, values: function (_, all) { return all.map(function (v) { return share ? +(100 * v).toFixed(2) + " %" : v; }); } }, axis)],
+      series: [{ value: function (_, v) { return v == null ? "–" : new Date(v * 1000).toISOString().slice(11, 19); }, label: "Time" }].concat(data.versions.map(function (v, i) {
+        return { label: v.version, stroke: paint(v.role, i), width: v.role === "new" ? 2.5 : 1.5, dash: v.role === "stable" ? [5, 3] : [], points: { show: false }, value: function (_, x) { return show(x); } };
+      })),
+      hooks: { draw: [function (u) { marks(u, self.marks); }] }
+    }, values(data, field), panel);
+    return self;
+  }
+  function marks(u, all) {
+    var c = u.ctx, ratio = window.devicePixelRatio || 1, edge = -1e9, row = 0;
+    c.save();
+    c.font = 11 * ratio + "px system-ui, sans-serif"; c.lineWidth = ratio; c.setLineDash([3 * ratio, 3 * ratio]);
+    all.forEach(function (m) {
+      var x = Math.round(u.valToPos(m.t, "x", true));
+      if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return;
+      c.strokeStyle = c.fillStyle = m.tone === "calm" ? color("--soft") : color("--" + m.tone);
+      c.beginPath(); c.moveTo(x, u.bbox.top); c.lineTo(x, u.bbox.top + u.bbox.height); c.stroke();
+      var w = c.measureText(m.text).width, right = x + w + 6 * ratio > u.bbox.left + u.bbox.width;
+      row = x < edge ? row + 1 : 0;
+      c.textAlign = right ? "right" : "left";
+      c.fillText(m.text, x + (right ? -4 : 4) * ratio, u.bbox.top + (11 + 13 * row) * ratio);
+      edge = x + w + 8 * ratio;
+    });
+    c.restore();
+  }
+  function rebuild() { drawn = ""; asked = 0; draw(); }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", rebuild);
+  var resized;
+  addEventListener("resize", function () { clearTimeout(resized); resized = setTimeout(rebuild, 200); });
+
+  say(); draw(); connect();
+})();

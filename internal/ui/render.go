@@ -1,0 +1,38 @@
+package ui
+
+import (
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+)
+
+// parsePages reads every page with the frame around it and the parts that pages share.
+func parsePages(f *files) (map[string]*template.Template, error) {
+	base, err := template.New("").Funcs(template.FuncMap{
+		"asset": f.url, "ago": ago, "span": span, "count": count, "percent": percent, "rate": rate, "size": size, "person": person,
+		"sentence": sentenceCase, "plural": plural, "list": func(items ...any) []any { return items },
+		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"seconds": func(x float64) string {
+			return span(time.Duration(x * float64(time.Second)).Round(100 * time.Millisecond))
+		},
+		"digest": func(s string) string { return clip(strings.TrimPrefix(s, "sha256:"), 12) },
+		"int64":  func(n int) int64 { return int64(n) },
+	}).ParseFS(embedded, "templates/frame.html", "templates/parts.html")
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range []string{"overview", "service", "rollout", "confirm", "events", "signin", "error"} {
+		page, err := base.Clone()
+		if err == nil {
+			page, err = page.ParseFS(embedded, "templates/"+name+".html")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("page %s: %w", name, err)
+		}
+		pages[name] = page
+	}
+	return pages, nil
+}

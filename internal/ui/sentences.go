@@ -1,0 +1,209 @@
+package ui
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+const maxShown = 20_000 // bytes of an event's data
+
+// entry is an event of the record as it is told.
+type entry struct {
+	audit.Event
+	Text    string
+	Tone    string // pass, hold, fail or calm
+	Reason  string
+	Link    string
+	Details string
+	Gates   []gateView
+	New     bool
+}
+
+// entriesOf tells of events in the order given.
+func entriesOf(events []audit.Event) []entry {
+	out := make([]entry, len(events))
+	for i, e := range events {
+		out[i] = entryOf(e)
+	}
+	return out
+}
+
+func entryOf(e audit.Event) entry {
+	out := entry{Event: e, Tone: "calm", Link: linkOf(e.Subject), Details: pretty(e.Data)}
+	if out.Text = toldOf(&out); out.Text == "" {
+		out.Text = person(e.Actor) + ": " + strings.NewReplacer(".", " ", "_", " ").Replace(e.Type) + ", " + e.Subject
+	}
+	return out
+}
+
+func linkOf(subject string) string {
+	kind, name, _ := strings.Cut(subject, "/")
+	switch kind {
+	case "rollout":
+		return "/rollouts/" + name
+	case "service":
+		return "/services/" + name
+	case "release":
+		service, _, _ := strings.Cut(name, "/")
+		return "/services/" + service
+	}
+	return ""
+}
+
+func pretty(data json.RawMessage) string {
+	var b bytes.Buffer
+	if len(data) == 0 || json.Indent(&b, data, "", "  ") != nil {
+		return ""
+	}
+	return clip(b.String(), maxShown)
+}
+
+// toldOf says what happened in a sentence and notes its tone; "" for what it has no words for.
+func toldOf(out *entry) string {
+	kind, name, _ := strings.Cut(out.Subject, "/")
+	if kind == "rollout" {
+		var e rollout.Event
+		_ = json.Unmarshal(out.Data, &e) // what cannot be read is told without
+		if len(e.Gates) > 0 {
+			out.Gates = gatesOf(fmt.Sprintf("event-%d", out.Seq), e.Gates, "new", "stable")
+		}
+		return toldOfRollout(out, e, name)
+	}
+	who := person(out.Actor)
+	switch out.Type {
+	case "release.created":
+		service, version, _ := strings.Cut(name, "/")
+		return fmt.Sprintf("%s released %s of %s", who, version, service)
+	case "resource.applied":
+		var d struct{ Action string }
+		_ = json.Unmarshal(out.Data, &d)
+		if d.Action == "" {
+			d.Action = "applied"
+		}
+		return fmt.Sprintf("%s %s %s %s", who, d.Action, kind, name)
+	case "resource.deleted":
+		return fmt.Sprintf("%s deleted %s %s", who, kind, name)
+	case "token.created":
+		return "A token for " + name + " was made"
+	case "session.started":
+		return who + " signed in"
+	case "session.ended":
+		return who + " signed out"
+	case "access.denied":
+		var d struct{ Method, Path, Why string }
+		_ = json.Unmarshal(out.Data, &d)
+		out.Tone, out.Reason = "hold", sentenceCase(d.Why)
+		return fmt.Sprintf("%s was refused %s %s", sentenceStart(who), d.Method, d.Path)
+	case "backup.taken":
+		return who + " took a backup"
+	}
+	return ""
+}
+
+func sentenceStart(s string) string { return strings.TrimSuffix(sentenceCase(s), ".") }
+
+// toldOfRollout tells of a rollout's events, in the order of its life.
+func toldOfRollout(out *entry, e rollout.Event, id string) string {
+	who := person(out.Actor)
+	out.Reason = sentenceCase(e.Reason)
+	switch out.Type {
+	case rollout.EvStarted:
+		if e.From == "" {
+			return fmt.Sprintf("%s began %s: %s, the first release", who, id, e.To)
+		}
+		return fmt.Sprintf("%s began %s: from %s to %s", who, id, e.From, e.To)
+	case rollout.EvReady:
+		return "The new version is ready"
+	case rollout.EvExposed:
+		return fmt.Sprintf("Ring %s is switched to %s", e.Ring, e.To)
+	case rollout.EvBaking:
+		return fmt.Sprintf("Ring %s has it and is watched", e.Ring)
+	case rollout.EvJudged:
+		out.Reason = ""
+		return judgedText(out, e)
+	case rollout.EvPassed:
+		out.Tone = "pass"
+		return fmt.Sprintf("Ring %s passed%s", e.Ring, usersText(e.Users))
+	case rollout.EvLost:
+		out.Tone = "hold"
+		return "No instance of the new version is ready any more"
+	case rollout.EvFound:
+		return "An instance of the new version is ready again"
+	}
+	return toldOfEnding(out, e, id, who)
+}
+
+func toldOfEnding(out *entry, e rollout.Event, id, who string) string {
+	switch out.Type {
+	case rollout.EvPaused:
+		out.Tone = "hold"
+		return who + " paused " + id
+	case rollout.EvResumed:
+		return who + " resumed " + id
+	case rollout.EvHurried:
+		return fmt.Sprintf("%s waived the rest of the bake of ring %s", who, e.Ring)
+	case rollout.EvHalted:
+		out.Tone = "fail"
+		if e.Ring == "" {
+			return "Halted before anybody saw it"
+		}
+		return fmt.Sprintf("Harm was detected in ring %s%s%s", e.Ring, usersText(e.Users), afterText(out.Time, e.HurtAt))
+	case rollout.EvAborted:
+		out.Tone = "fail"
+		return who + " called " + id + " back"
+	case rollout.EvReverting:
+		out.Reason = "" // the event before said it
+		return backText("Going back to %s", e.To)
+	case rollout.EvReverted:
+		return backText("Users are sent to %s again", e.To)
+	case rollout.EvRolledBack:
+		return backText("Everyone has %s again", e.To) + usersText(e.Users)
+	case rollout.EvSucceeded:
+		out.Tone = "pass"
+		return e.To + " is out to everyone"
+	case rollout.EvSuperseded:
+		return who + " gave " + id + " up for a newer one"
+	}
+	return ""
+}
+
+func backText(format, to string) string {
+	if to == "" {
+		return "Taken back: nothing ran before"
+	}
+	return fmt.Sprintf(format, to)
+}
+
+func judgedText(out *entry, e rollout.Event) string {
+	switch health.Verdict(e.Reason) {
+	case health.Pass:
+		out.Tone = "pass"
+		return fmt.Sprintf("Verdict in ring %s: pass, so far", e.Ring)
+	case health.Fail:
+		out.Tone = "fail"
+		return fmt.Sprintf("Verdict in ring %s: fail", e.Ring)
+	}
+	out.Tone = "hold"
+	return fmt.Sprintf("Verdict in ring %s: hold, not enough evidence", e.Ring)
+}
+
+func usersText(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return ", with " + plural(n, "user", "users") + " in it"
+}
+
+func afterText(at, hurt time.Time) string {
+	if hurt.IsZero() || !at.After(hurt) {
+		return ""
+	}
+	return ", " + span(at.Sub(hurt)) + " after the first bad event"
+}

@@ -1,0 +1,91 @@
+package ui
+
+import (
+	"html/template"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+// Options configure the pages.
+type Options struct {
+	Catalog  Catalog
+	Rollouts Rollouts
+	Hub      Hub
+	Store    Store
+	Notifier Notifier // nil: pages look for new events by themselves
+	Access   Access
+	Metrics  Metrics       // nil: no charts
+	Scrape   time.Duration // interval of scrapes, which says how fine charts can be; default 5s
+	Logger   *slog.Logger
+	Version  string
+	Now      func() time.Time // default time.Now
+}
+
+// Server answers browsers.
+type Server struct {
+	Options
+	mux     *http.ServeMux
+	pages   map[string]*template.Template
+	files   *files
+	origin  *http.CrossOriginProtection
+	denials limiter
+	traffic recent
+}
+
+// New makes the pages' handler. It fails only when a page cannot be parsed.
+func New(o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Scrape <= 0 {
+		o.Scrape = 5 * time.Second
+	}
+	s := &Server{Options: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), denials: limiter{level: denialBurst}}
+	var err error
+	if s.files, err = readFiles(); err != nil {
+		return nil, err
+	}
+	if s.pages, err = parsePages(s.files); err != nil {
+		return nil, err
+	}
+	s.routes()
+	return s, nil
+}
+
+func (s *Server) routes() {
+	s.mux.Handle("GET /ui/assets/", s.files)
+	s.mux.Handle("GET /favicon.ico", s.files)
+	s.mux.HandleFunc("GET /sign-in", s.open(s.signInPage))
+	s.mux.HandleFunc("POST /sign-in", s.open(s.signIn))
+	s.mux.HandleFunc("POST /sign-out", s.signed(policy.Self, s.signOut))
+	s.mux.HandleFunc("GET /{$}", s.signed(policy.Read, s.overview))
+	s.mux.HandleFunc("GET /services/{service}", s.signed(policy.Read, s.service))
+	s.mux.HandleFunc("GET /rollouts/{rollout}", s.signed(policy.Read, s.rollout))
+	s.mux.HandleFunc("GET /events", s.signed(policy.Read, s.events))
+	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
+	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))
+	for _, verb := range rollout.Verbs {
+		s.mux.HandleFunc("GET /rollouts/{rollout}/"+string(verb), s.signed(policy.Change, s.confirm(verb)))
+		s.mux.HandleFunc("POST /rollouts/{rollout}/"+string(verb), s.signed(policy.Change, s.act(verb)))
+	}
+	s.mux.HandleFunc("/", s.signed(policy.Self, s.nowhere))
+}
+
+// ServeHTTP answers one request. Whoever mounts the pages sets the Content-Security-Policy.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Referrer-Policy", "same-origin") // with none, browsers would not say where a form was
+	if r.URL.Path != livePath {
+		control := http.NewResponseController(w)
+		end := time.Now().Add(pageTime + time.Second)
+		_ = control.SetReadDeadline(end)
+		_ = control.SetWriteDeadline(end)
+	}
+	s.mux.ServeHTTP(w, r)
+}
