@@ -9,17 +9,17 @@ import (
 
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/api"
-	"github.com/ringfence/ringfence/internal/api/apitest"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/test/plane"
 )
 
-func release(t *testing.T, p *apitest.Plane, version string) wire.Release {
+func release(t *testing.T, p *plane.Plane, version string) wire.Release {
 	return wire.Release{Version: version, Digest: artifact(t, p.Admin, "content of "+version)}
 }
 
 // request makes a request with the token of a role, without one when role is "".
-func request(t *testing.T, p *apitest.Plane, role policy.Role, method, path, body string, header http.Header) (*http.Response, string) {
+func request(t *testing.T, p *plane.Plane, role policy.Role, method, path, body string, header http.Header) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, p.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -46,7 +46,7 @@ func request(t *testing.T, p *apitest.Plane, role policy.Role, method, path, bod
 
 // Every route refuses who is not signed in, and whose role may not: 401 and 403, before anything else is looked at.
 func TestWhoMayDoWhat(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	endless := map[string]bool{"GET /v1/events/stream": true, "GET /v1/backup": true}
 	for pattern, action := range api.Routes(p.Server) {
 		method, path, ok := strings.Cut(pattern, " ")
@@ -82,7 +82,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 func TestUnknownTokens(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	for _, token := range []string{"Bearer " + access.NewToken(), "Bearer ", "Bearer x", "Basic " + p.Tokens[policy.Admin], p.Tokens[policy.Admin], "Bearer " + p.Tokens[policy.Admin] + "x"} {
 		res, body := request(t, p, "", http.MethodGet, "/v1/whoami", "", http.Header{"Authorization": {token}})
 		if res.StatusCode != http.StatusUnauthorized || strings.Contains(body, "rf_") && !strings.Contains(body, "rf_…") {
@@ -92,7 +92,7 @@ func TestUnknownTokens(t *testing.T) {
 }
 
 func TestDenialsAreRecordedButCannotFillTheRecord(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	for i := range 60 {
 		res, _ := request(t, p, policy.Viewer, http.MethodPost, "/v1/apply", "{}", nil)
 		if res.StatusCode != http.StatusForbidden {
@@ -110,8 +110,8 @@ func TestDenialsAreRecordedButCannotFillTheRecord(t *testing.T) {
 }
 
 func TestIdempotencyKeys(t *testing.T) {
-	p := apitest.Start(t)
-	body := fmt.Sprintf(`{"files":[{"name":"a","text":%q}]}`, apitest.Shop)
+	p := plane.Start(t)
+	body := fmt.Sprintf(`{"files":[{"name":"a","text":%q}]}`, plane.Shop)
 	post := func(role policy.Role, key, body string) (*http.Response, string) {
 		return request(t, p, role, http.MethodPost, "/v1/apply", body, http.Header{"Idempotency-Key": {key}})
 	}
@@ -142,7 +142,7 @@ func TestIdempotencyKeys(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	large := `{"reason":"` + strings.Repeat("x", 2<<20) + `"}`
 	for _, header := range []http.Header{nil, {"Idempotency-Key": {"k"}}} {
 		res, body := request(t, p, policy.Admin, http.MethodPost, "/v1/rollouts/x/pause", large, header)

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringfence/ringfence/internal/api/apitest"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/rollout"
+	"github.com/ringfence/ringfence/test/plane"
 )
 
 func apply(t *testing.T, c *client.Client, text string) wire.Applied {
@@ -62,9 +62,9 @@ func reach(t *testing.T, c *client.Client, which string, phase rollout.Phase) wi
 }
 
 func TestFromNothingToARollback(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	ctx, c := t.Context(), p.Admin
-	if got := apply(t, c, apitest.Shop); len(got.Items) != 2 || got.Items[1].Action != "created" || !strings.Contains(got.Items[1].Diff, "+  plan: quick") {
+	if got := apply(t, c, plane.Shop); len(got.Items) != 2 || got.Items[1].Action != "created" || !strings.Contains(got.Items[1].Diff, "+  plan: quick") {
 		t.Fatalf("applied %+v", got)
 	}
 	first, err := c.Release(ctx, "shop", wire.Release{Version: "v1", Digest: artifact(t, c, "one")})
@@ -117,14 +117,14 @@ func TestFromNothingToARollback(t *testing.T) {
 }
 
 func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
-	p := apitest.Start(t)
-	bad := strings.Replace(apitest.Shop, "plan: quick", "plan: quik\n  surprise: 1", 1)
+	p := plane.Start(t)
+	bad := strings.Replace(plane.Shop, "plan: quick", "plan: quik\n  surprise: 1", 1)
 	_, err := p.Admin.Apply(t.Context(), []wire.File{{Name: "shop.yaml", Text: bad}}, false)
 	var problems client.Problems
 	if !errs.Is(err, errs.Invalid) || !errors.As(err, &problems) || problems[0].File != "shop.yaml" || problems[0].Line != 17 || problems[0].Field != "spec.surprise" {
 		t.Errorf("an unknown field: %v", err)
 	}
-	bad = strings.Replace(apitest.Shop, "plan: quick", "plan: quik", 1)
+	bad = strings.Replace(plane.Shop, "plan: quick", "plan: quik", 1)
 	_, err = p.Admin.Apply(t.Context(), []wire.File{{Name: "shop.yaml", Text: bad}}, false)
 	if !errors.As(err, &problems) || problems[0].Line != 16 || problems[0].Field != "spec.plan" {
 		t.Errorf("a dangling reference: %v", err)
@@ -135,16 +135,16 @@ func TestWhatIsWrongIsSaidWithItsPlace(t *testing.T) {
 }
 
 func TestResources(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	ctx, c := t.Context(), p.Admin
-	dry, err := c.Apply(ctx, []wire.File{{Name: "a", Text: apitest.Shop}}, true)
+	dry, err := c.Apply(ctx, []wire.File{{Name: "a", Text: plane.Shop}}, true)
 	if err != nil || !dry.DryRun {
 		t.Fatal(dry, err)
 	}
 	if _, err := c.Resource(ctx, "service", "shop"); !errs.Is(err, errs.Missing) {
 		t.Errorf("after a dry run: %v", err)
 	}
-	apply(t, c, apitest.Shop)
+	apply(t, c, plane.Shop)
 	var b bytes.Buffer
 	if err := c.Export(ctx, &b); err != nil {
 		t.Fatal(err)

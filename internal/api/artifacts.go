@@ -121,7 +121,7 @@ func (s *Server) getArtifact(ctx context.Context, in *ByDigest) (*huma.StreamRes
 	if err != nil {
 		return nil, err
 	}
-	return stream(binary, map[string]string{"Content-Length": strconv.FormatInt(size, 10)}, func(w io.Writer) error {
+	return transfer(map[string]string{"Content-Length": strconv.FormatInt(size, 10)}, func(w io.Writer) error {
 		_, err := io.Copy(w, content)
 		return errors.Join(err, content.Close())
 	}), nil

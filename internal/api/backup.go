@@ -27,7 +27,7 @@ func (s *Server) takeBackup(ctx context.Context, _ *none) (*huma.StreamResponse,
 	if _, err := s.Store.Commit(ctx, store.Write{Events: []audit.Event{e}}); err != nil {
 		return nil, err
 	}
-	return stream(binary, map[string]string{"Content-Disposition": `attachment; filename="ringfence.backup"`}, func(w io.Writer) error {
+	return transfer(map[string]string{"Content-Disposition": `attachment; filename="ringfence.backup"`}, func(w io.Writer) error {
 		return s.Store.Backup(ctx, w)
 	}), nil
 }

@@ -36,7 +36,7 @@ func TestLifeOfAKey(t *testing.T) {
 		rec.body.WriteString(text)
 		k.end(t.Context(), doc, rec, true)
 	}
-	doc, before, err := begin("a")
+	_, before, err := begin("a")
 	if before != nil || err != nil {
 		t.Fatal(before, err)
 	}
@@ -44,7 +44,8 @@ func TestLifeOfAKey(t *testing.T) {
 		t.Errorf("while it is worked on: %v", err)
 	}
 	now = now.Add(workLife + time.Second)
-	if doc, before, err = begin("a"); before != nil || err != nil {
+	doc, before, err := begin("a")
+	if before != nil || err != nil {
 		t.Fatalf("after a crash: %v, %v", before, err)
 	}
 	answered(doc, 500, "oops")

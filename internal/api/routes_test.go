@@ -12,8 +12,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ringfence/ringfence/internal/api"
-	"github.com/ringfence/ringfence/internal/api/apitest"
 	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/test/plane"
 )
 
 // undescribed are the patterns without an operation, and why.
@@ -44,7 +44,7 @@ type described1 struct {
 	Security  []map[string][]string `json:"security"`
 }
 
-func openAPI(t *testing.T, p *apitest.Plane) ([]byte, described) {
+func openAPI(t *testing.T, p *plane.Plane) ([]byte, described) {
 	t.Helper()
 	res, err := http.Get(p.URL + "/openapi.json")
 	if err != nil {
@@ -63,7 +63,7 @@ func openAPI(t *testing.T, p *apitest.Plane) ([]byte, described) {
 }
 
 func TestEveryRouteIsDescribed(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	_, doc := openAPI(t, p)
 	routes := api.Routes(p.Server)
 	if len(routes) < 30 {
@@ -121,7 +121,7 @@ func checkOperation(t *testing.T, pattern string, action policy.Action, raw json
 
 // Every schema compiles and every reference leads somewhere; a duration is text, not a number of nanoseconds.
 func TestDescriptionIsSound(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	raw, doc := openAPI(t, p)
 	if !strings.HasPrefix(doc.OpenAPI, "3.1.") {
 		t.Errorf("OpenAPI %s", doc.OpenAPI)
@@ -163,8 +163,8 @@ func TestDescriptionIsSound(t *testing.T) {
 
 // What the server answers is what the description says it answers.
 func TestAnswersAreAsDescribed(t *testing.T) {
-	p := apitest.Start(t)
-	apply(t, p.Admin, apitest.Shop)
+	p := plane.Start(t)
+	apply(t, p.Admin, plane.Shop)
 	if _, err := p.Admin.Release(t.Context(), "shop", release(t, p, "v1")); err != nil {
 		t.Fatal(err)
 	}

@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringfence/ringfence/internal/api/apitest"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/store"
+	"github.com/ringfence/ringfence/test/plane"
 )
 
-func record(t *testing.T, p *apitest.Plane, typ, subject string) {
+func record(t *testing.T, p *plane.Plane, typ, subject string) {
 	t.Helper()
 	e, err := audit.New(time.Now(), typ, "system:test", subject, nil)
 	if err != nil {
@@ -28,7 +28,7 @@ func record(t *testing.T, p *apitest.Plane, typ, subject string) {
 
 // Every event comes once and in order, however often the connection breaks.
 func TestFollowingOutlivesConnections(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	const events = 60
@@ -58,7 +58,7 @@ func TestFollowingOutlivesConnections(t *testing.T) {
 }
 
 func TestStreamsBeginWhereTheyAreAskedTo(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	for range 3 {
 		record(t, p, "test.happened", "test/x")
 	}
@@ -83,7 +83,7 @@ func TestStreamsBeginWhereTheyAreAskedTo(t *testing.T) {
 }
 
 func TestPagesOfEvents(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	for range 7 {
 		record(t, p, "test.happened", "test/x")
 	}
@@ -113,7 +113,7 @@ func TestPagesOfEvents(t *testing.T) {
 
 // The long poll answers at once when there is something new, and with nothing when there is not.
 func TestDesired(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	_, tag, err := p.DataPlane.Desired(t.Context(), "elsewhere", "", 0)
 	if err != nil || tag == "" {
 		t.Fatal(tag, err)
@@ -121,7 +121,7 @@ func TestDesired(t *testing.T) {
 	if _, same, err := p.DataPlane.Desired(t.Context(), "elsewhere", tag, 10*time.Millisecond); err != nil || same != tag {
 		t.Errorf("unchanged: %s, %v", same, err)
 	}
-	apply(t, p.Admin, apitest.Shop)
+	apply(t, p.Admin, plane.Shop)
 	_, tag, err = p.DataPlane.Desired(t.Context(), "local", "", 0)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestDesired(t *testing.T) {
 }
 
 func TestArtifactsAreWhatTheirDigestsSay(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	path := "/v1/artifacts/sha256:" + strings.Repeat("0", 64)
 	if res, said := request(t, p, policy.Admin, http.MethodPut, path, "content", nil); res.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("another digest: %s %s", res.Status, said)
@@ -169,8 +169,8 @@ func TestArtifactsAreWhatTheirDigestsSay(t *testing.T) {
 }
 
 func TestConditionalRequests(t *testing.T) {
-	p := apitest.Start(t)
-	apply(t, p.Admin, apitest.Shop)
+	p := plane.Start(t)
+	apply(t, p.Admin, plane.Shop)
 	const path = "/v1/resources/services/shop"
 	res, _ := request(t, p, policy.Viewer, http.MethodGet, path, "", nil)
 	tag := res.Header.Get("ETag")
@@ -186,7 +186,7 @@ func TestConditionalRequests(t *testing.T) {
 }
 
 func TestMethodsAndPaths(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	res, _ := request(t, p, policy.Admin, http.MethodPost, "/v1/whoami", "", nil)
 	if res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("%s, Allow %q", res.Status, res.Header.Get("Allow"))

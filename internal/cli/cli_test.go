@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ringfence/ringfence/internal/api/apitest"
 	"github.com/ringfence/ringfence/internal/cli"
+	"github.com/ringfence/ringfence/test/plane"
 )
 
 // result is what a command did.
@@ -41,11 +41,11 @@ func run(t *testing.T, data, stdin string, args ...string) result {
 }
 
 // start runs a control plane whose data folder the commands find by themselves.
-func start(t *testing.T) *apitest.Plane {
+func start(t *testing.T) *plane.Plane {
 	t.Helper()
 	t.Setenv("RINGFENCE_SERVER", "")
 	t.Setenv("RINGFENCE_TOKEN", "")
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	write(t, filepath.Join(p.Dir, "run", "server.json"), fmt.Sprintf(`{"url":%q}`, p.URL))
 	return p
 }
@@ -96,7 +96,7 @@ func TestEveryCommandHelps(t *testing.T) {
 
 func TestExitStatuses(t *testing.T) {
 	p := start(t)
-	shop := write(t, filepath.Join(t.TempDir(), "shop.yaml"), apitest.Shop)
+	shop := write(t, filepath.Join(t.TempDir(), "shop.yaml"), plane.Shop)
 	ok(t, run(t, p.Dir, "", "apply", "-f", shop))
 	viewer := write(t, filepath.Join(t.TempDir(), "viewer.token"), p.Tokens["viewer"])
 	none := t.TempDir()
@@ -139,7 +139,7 @@ func TestExitStatuses(t *testing.T) {
 
 func TestDeclaring(t *testing.T) {
 	p := start(t)
-	shop := write(t, filepath.Join(t.TempDir(), "shop.yaml"), apitest.Shop)
+	shop := write(t, filepath.Join(t.TempDir(), "shop.yaml"), plane.Shop)
 	ok(t, run(t, p.Dir, "", "apply", "-f", shop, "--dry-run"), "+  plan: quick", "service/shop created (dry run)")
 	if r := ok(t, run(t, p.Dir, "", "get", "services")); strings.Contains(r.out, "shop") {
 		t.Errorf("a dry run did it: %s", r.out)
@@ -159,7 +159,7 @@ func TestDeclaring(t *testing.T) {
 
 func TestJSONEverywhere(t *testing.T) {
 	p := start(t)
-	ok(t, run(t, p.Dir, apitest.Shop, "apply", "-f", "-"))
+	ok(t, run(t, p.Dir, plane.Shop, "apply", "-f", "-"))
 	bin := write(t, filepath.Join(t.TempDir(), "shop"), "one")
 	ok(t, run(t, p.Dir, "", "release", "shop", "--version", "v1", "--artifact", bin, "--watch"), "rollout.succeeded")
 	backup := filepath.Join(t.TempDir(), "b")
@@ -168,7 +168,7 @@ func TestJSONEverywhere(t *testing.T) {
 		"rollout status shop", "ring of --service shop --user alice", "version", "whoami", "schema", "backup -o " + backup, "release shop --version v1",
 		"rollout rollback shop", // refused below: a first release has nothing to go back to
 	} {
-		r := run(t, p.Dir, apitest.Shop, append([]string{"--json"}, strings.Fields(args)...)...)
+		r := run(t, p.Dir, plane.Shop, append([]string{"--json"}, strings.Fields(args)...)...)
 		if args == "rollout rollback shop" {
 			if r.code != 4 || r.out != "" {
 				t.Errorf("%s: exit %d, %s", args, r.code, r.out)
@@ -200,7 +200,7 @@ func TestJSONEverywhere(t *testing.T) {
 
 func TestAWatchedRolloutThatIsTakenBack(t *testing.T) {
 	p := start(t)
-	ok(t, run(t, p.Dir, apitest.Shop, "apply", "-f", "-"))
+	ok(t, run(t, p.Dir, plane.Shop, "apply", "-f", "-"))
 	dir := t.TempDir()
 	one, two := write(t, filepath.Join(dir, "1"), "one"), write(t, filepath.Join(dir, "2"), "two")
 	ok(t, run(t, p.Dir, "", "release", "shop", "--version", "v1", "--artifact", one, "-w"))

@@ -14,15 +14,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ringfence/ringfence/internal/api/apitest"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/test/plane"
 )
 
 // A control plane that is being restarted is waited for; the request is made once it is there.
 func TestWaitsForARestart(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestWaitsForARestart(t *testing.T) {
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	})}})
-	if _, err := c.Apply(t.Context(), []wire.File{{Name: "a", Text: apitest.Shop}}, false); err != nil || tries != 3 {
+	if _, err := c.Apply(t.Context(), []wire.File{{Name: "a", Text: plane.Shop}}, false); err != nil || tries != 3 {
 		t.Errorf("after %d tries: %v", tries, err)
 	}
 	_ = s.Close()
@@ -144,7 +144,7 @@ func TestACopyThatBreaksOffIsAnError(t *testing.T) {
 }
 
 func TestProblemsAreLinesOfACompiler(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	_, err := p.Admin.Apply(t.Context(), []wire.File{{Name: "x.yaml", Text: "kind: Service\n"}}, false)
 	var problems client.Problems
 	if !errors.As(err, &problems) || !strings.HasPrefix(client.Line(problems[0]), "x.yaml:1:1: ") {
@@ -153,7 +153,7 @@ func TestProblemsAreLinesOfACompiler(t *testing.T) {
 }
 
 func TestArtifactFiles(t *testing.T) {
-	p := apitest.Start(t)
+	p := plane.Start(t)
 	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir()} {
 		if _, err := p.Admin.PutFile(t.Context(), path); !errs.Is(err, errs.Invalid) {
 			t.Errorf("%s: %v", path, err)

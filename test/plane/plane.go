@@ -1,6 +1,6 @@
-// Package apitest runs a control plane for tests: the real store, catalog, controller, hub and API, with a data
+// Package plane runs a control plane for tests: the real store, catalog, controller, hub and API, with a data
 // plane and metrics that do as they are told. It is imported by tests only.
-package apitest
+package plane
 
 import (
 	"context"
