@@ -17,7 +17,7 @@ import (
 // One who continues from the last sample misses nothing and counts nothing twice, although one gateway answers
 // late, fails now and then and another joins.
 func TestContinuingMissesNothing(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
+	rng, moods := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4)) // of the test, and of the late gateway
 	p := &pages{}
 	served := map[string]*atomic.Int64{"fast": {}, "late": {}, "joins": {}}
 	page := func(host string, delay func() time.Duration, fails func() bool) {
@@ -32,7 +32,7 @@ func TestContinuingMissesNothing(t *testing.T) {
 	}
 	never := func() bool { return false }
 	page("fast", func() time.Duration { return 0 }, never)
-	page("late", func() time.Duration { return time.Duration(rng.IntN(900)) * time.Millisecond }, func() bool { return rng.IntN(10) == 0 })
+	page("late", func() time.Duration { return time.Duration(moods.IntN(900)) * time.Millisecond }, func() bool { return moods.IntN(10) == 0 })
 	page("joins", func() time.Duration { return 300 * time.Millisecond }, never)
 	gateway := func(host string) Target {
 		return Target{URL: "http://" + host + "/metrics", Interval: time.Second, Timeout: time.Second, Gateway: true}

@@ -68,6 +68,13 @@ func (p *pages) set(host string, f func(*http.Request) (string, error)) {
 	p.body[host] = f
 }
 
+// count says how often host was asked.
+func (p *pages) count(host string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hits[host]
+}
+
 // text serves fixed text.
 func (p *pages) text(host, format string, args ...any) {
 	s := fmt.Sprintf(format, args...)
