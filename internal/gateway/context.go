@@ -23,7 +23,11 @@ const (
 // which the client is to be told.
 func (x *exchange) identify(rt *route) {
 	x.fresh = false
-	key, ok := textOf(x.lookup(rt.key))
+	key := x.plain(rt.key)
+	ok := key != ""
+	if !ok && rt.key.JWT != "" {
+		key, ok = textOf(x.lookup(rt.key))
+	}
 	if !ok {
 		key, ok = cookie(x.r, stickyCookie)
 		ok = ok && len(key) == 32
@@ -49,6 +53,17 @@ func (x *exchange) identify(rt *route) {
 
 // lookup returns the first value that a source names, nil when the request has none.
 func (x *exchange) lookup(s fleet.Source) any {
+	if v := x.plain(s); v != "" {
+		return v
+	}
+	if s.JWT != "" {
+		return claim(x.r.Header.Get("Authorization"), s.JWT)
+	}
+	return nil
+}
+
+// plain is lookup without the token's claims.
+func (x *exchange) plain(s fleet.Source) string {
 	if s.Header != "" {
 		if v := x.r.Header.Get(s.Header); v != "" {
 			return v
@@ -60,14 +75,9 @@ func (x *exchange) lookup(s fleet.Source) any {
 		}
 	}
 	if s.Query != "" && x.r.URL.RawQuery != "" {
-		if v := x.r.URL.Query().Get(s.Query); v != "" {
-			return v
-		}
+		return x.r.URL.Query().Get(s.Query)
 	}
-	if s.JWT != "" {
-		return claim(x.r.Header.Get("Authorization"), s.JWT)
-	}
-	return nil
+	return ""
 }
 
 // textOf takes text and numbers for a key.

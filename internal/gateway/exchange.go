@@ -163,6 +163,9 @@ func (x *exchange) fail() {
 func (x *exchange) refuse(status int, errorType, detail string) {
 	x.code = status
 	x.w.Header().Del("Trailer")
+	if x.body.started && x.r.ProtoMajor == 1 {
+		x.w.Header().Set("Connection", "close") // what is left of the body must not be read as a request
+	}
 	problem(x.w, status, errorType, detail)
 }
 

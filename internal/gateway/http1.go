@@ -55,7 +55,9 @@ func (x *exchange) unconnected(ep *endpoint, err error) outcome {
 
 func (t *turn) run() outcome {
 	x, c := t.x, t.c
-	t.up = upgradeOf(x.r)
+	if x.body.kind == noBody {
+		t.up = upgradeOf(x.r)
+	}
 	c.out = x.appendRequest(c.out[:0], t.up)
 	if x.body.kind == whole {
 		c.out = append(c.out, x.body.small...)
@@ -101,7 +103,8 @@ func (t *turn) bodyFailed(out outcome) outcome {
 
 // answersWithin waits for the first byte of an answer.
 func (c *conn) answersWithin(d time.Duration) bool {
-	c.SetReadDeadline(time.Now().Add(d))
+	c.until = time.Now().Add(d)
+	c.SetReadDeadline(c.until)
 	_, err := c.br.Peek(1)
 	return err == nil
 }
@@ -137,18 +140,31 @@ func (t *turn) firstByte() error {
 	t.c.in = t.c.in[:0]
 	for {
 		sending := !t.pump.finished()
-		t.deadline(time.Now().Add(t.x.rt.timeout))
+		t.patience(t.x.rt.timeout)
 		if _, err := t.c.br.Peek(1); !sending || t.aborted() || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 	}
 }
 
-// deadline sets when reading ends, zero for never. That of an abort, which may just have come, is not undone.
-func (t *turn) deadline(at time.Time) {
-	t.c.SetReadDeadline(at)
+// patience bounds reading from now on, 0 for not at all. Setting a deadline costs as much as parsing a header, so it
+// is set an eighth later than asked for, and one that an earlier exchange set and that comes late enough is left.
+// An abort, which may just have come, is not undone.
+func (t *turn) patience(d time.Duration) {
+	c := t.c
+	switch now := time.Now(); {
+	case d == 0 && c.until.IsZero():
+		return
+	case d == 0:
+		c.until = time.Time{}
+	case c.until.Before(now.Add(d)) || c.until.After(now.Add(d+d/4)):
+		c.until = now.Add(d + d/8)
+	default:
+		return
+	}
+	c.SetReadDeadline(c.until)
 	if t.aborted() {
-		t.c.abort()
+		c.abort()
 	}
 }
 

@@ -54,13 +54,18 @@ func (e *endpoint) http2(l Limits) *h2client {
 type h2body struct {
 	io.ReadCloser
 	taken atomic.Bool
-	left  int64 // -1: no limit
+	ended atomic.Bool // read to its end
+	left  int64       // -1: no limit
 	large atomic.Bool
+	rc    *http.ResponseController // of an HTTP/1.1 client
 }
 
 func (b *h2body) Read(p []byte) (int, error) {
 	b.taken.Store(true)
 	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.ended.Store(true)
+	}
 	if b.left >= 0 {
 		if b.left -= int64(n); b.left < 0 {
 			b.large.Store(true)
@@ -70,8 +75,17 @@ func (b *h2body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close leaves the client's body open: net/http closes it when the handler returns.
-func (b *h2body) Close() error { return nil }
+// open reports whether some of the body is still to be read.
+func (b *h2body) open() bool { return b != nil && !b.ended.Load() }
+
+// Close ends a Read that waits for an HTTP/1.1 client, whose connection is then of no further use. It leaves a body
+// of which nothing was taken: that can still be sent elsewhere. net/http closes the body itself.
+func (b *h2body) Close() error {
+	if b.rc != nil && b.taken.Load() && b.open() {
+		return b.rc.SetReadDeadline(longAgo)
+	}
+	return nil
+}
 
 // sendHTTP2 is send for instances that speak HTTP/2.
 func (x *exchange) sendHTTP2(ep *endpoint) outcome {
@@ -82,15 +96,16 @@ func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	}
 	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(nil)
-	timer := time.AfterFunc(x.rt.timeout, func() { cancel(os504) })
-	defer timer.Stop()
 	in := &interims{w: x.w}
 	defer in.stop()
 	req, body := x.http2Request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: in.pass}), ep)
+	stop := x.limitAnswer(body, cancel)
 	if body != nil && x.r.ProtoMajor == 1 {
-		http.NewResponseController(x.w).EnableFullDuplex()
+		body.rc = http.NewResponseController(x.w)
+		body.rc.EnableFullDuplex()
 	}
 	res, err := client.t.RoundTrip(req)
+	stop()
 	in.stop()
 	if body != nil {
 		x.body.started = x.body.started || body.taken.Load()
@@ -98,8 +113,14 @@ func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	if err != nil {
 		return x.noHTTP2(ctx, ep, body, err)
 	}
-	timer.Stop()
 	defer res.Body.Close()
+	if body.open() {
+		body.taken.Store(true) // what is left of it must not be read as a request
+		defer body.Close()
+		if x.r.ProtoMajor == 1 {
+			x.w.Header().Set("Connection", "close")
+		}
+	}
 	return x.relayHTTP2(res, cancel)
 }
 
@@ -138,6 +159,33 @@ var (
 	os504       = errors.New("no response in time")
 	errStreamIn = errors.New("the stream's time is over")
 )
+
+// limitAnswer cancels an exchange without an answer in time, which runs from when the body was read to its end.
+func (x *exchange) limitAnswer(body *h2body, cancel context.CancelCauseFunc) (stop func()) {
+	d := x.rt.timeout
+	var mu sync.Mutex
+	var t *time.Timer
+	over := false
+	mu.Lock()
+	defer mu.Unlock()
+	t = time.AfterFunc(d, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case over:
+		case body.open():
+			t.Reset(d)
+		default:
+			cancel(os504)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+		t.Stop()
+	}
+}
 
 func (x *exchange) noHTTP2(ctx context.Context, ep *endpoint, body *h2body, err error) outcome {
 	var ce connectError

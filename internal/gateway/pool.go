@@ -36,6 +36,7 @@ type conn struct {
 	head   response // reused
 	used   bool     // an exchange was completed on it before
 	since  time.Time
+	until  time.Time // the read deadline
 	raw    syscall.RawConn
 	probe  func(fd uintptr) bool
 	broken bool   // probe's finding

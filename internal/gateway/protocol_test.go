@@ -329,19 +329,34 @@ func TestEarlyAnswer(t *testing.T) {
 	if rest, err := io.ReadAll(res.Body); err != nil || len(rest) != 0 {
 		t.Errorf("rest %q, %v", rest, err)
 	}
+}
 
-	c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
+// TestDenied has the service answer without reading a body that its client never ends.
+func TestDenied(t *testing.T) {
+	for _, protocol := range []string{"http", "h2c"} {
+		t.Run(protocol, func(t *testing.T) {
+			r := newRig(t, Options{})
+			r.backend("v1", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", "2")
+				w.WriteHeader(401)
+				io.WriteString(w, "no")
+				http.NewResponseController(w).Flush()
+			})
+			r.apply(shop(func(s *fleet.Service) { s.Route.Protocol = protocol }))
+			c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(5 * time.Second))
+			io.WriteString(c, "POST /deny HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nonly a little of it")
+			b, err := io.ReadAll(c)
+			if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 401") || !strings.HasSuffix(string(b), "\r\n\r\nno") || !strings.Contains(string(b), "Connection: close") {
+				t.Errorf("got %q, %v", b, err)
+			}
+			eventually(t, "nothing is in flight", func() bool { return r.InFlight("shop", "v1") == 0 })
+		})
 	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
-	io.WriteString(c, "POST /deny HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nonly a little of it")
-	b, err := io.ReadAll(c)
-	if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 401") || !strings.HasSuffix(string(b), "\r\n\r\nno") || !strings.Contains(string(b), "Connection: close") {
-		t.Errorf("got %q, %v", b, err)
-	}
-	eventually(t, "nothing is in flight", func() bool { return r.InFlight("shop", "v1") == 0 })
 }
 
 func TestExpectContinue(t *testing.T) {

@@ -64,7 +64,7 @@ func (t *turn) copyBody() error {
 	case h.bodyless(x.r.Method):
 		return nil
 	case h.chunked:
-		t.deadline(time.Time{})
+		t.patience(0)
 		if err := t.copyStream(httputil.NewChunkedReader(c.br)); err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (t *turn) copyBody() error {
 	case h.length >= 0:
 		return t.copyLength(h.length)
 	}
-	t.deadline(time.Time{})
+	t.patience(0)
 	return t.copyStream(c.br)
 }
 
@@ -90,7 +90,7 @@ func (t *turn) copyLength(n int64) error {
 	if n == 0 {
 		return nil
 	}
-	t.deadline(time.Time{})
+	t.patience(0)
 	return t.copyStream(&lengthReader{c.br, n})
 }
 
@@ -116,13 +116,17 @@ func (t *turn) copyStream(src io.Reader) error {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	rc := http.NewResponseController(t.x.w)
+	sink := slowSink{rc: rc, on: t.x.r.ProtoMajor == 1, idle: t.x.g.limits.BodyIdle}
+	defer sink.done()
 	for {
+		sink.renew()
 		if t.c.br.Buffered() == 0 {
 			if err := rc.Flush(); err != nil {
 				return err
 			}
 		}
 		n, err := src.Read(buf[:])
+		sink.renew()
 		if n > 0 {
 			if _, werr := t.x.w.Write(buf[:n]); werr != nil {
 				return werr
@@ -134,6 +138,32 @@ func (t *turn) copyStream(src io.Reader) error {
 		if err != nil {
 			return errUpstream
 		}
+	}
+}
+
+// slowSink bounds how long a client may take nothing of a response. HTTP/2 has no such bound: there it would also end
+// streams on which there is nothing to send.
+type slowSink struct {
+	rc   *http.ResponseController
+	on   bool
+	idle time.Duration
+	set  time.Time
+}
+
+// renew is called before each write.
+func (s *slowSink) renew() {
+	if !s.on {
+		return
+	}
+	if now := time.Now(); now.Sub(s.set) > s.idle/8 {
+		s.rc.SetWriteDeadline(now.Add(s.idle))
+		s.set = now
+	}
+}
+
+func (s *slowSink) done() {
+	if !s.set.IsZero() {
+		s.rc.SetWriteDeadline(time.Time{})
 	}
 }
 

@@ -143,7 +143,9 @@ func TestTrustedProxy(t *testing.T) {
 func TestSlowRequests(t *testing.T) {
 	r := newRig(t, Options{Unit: "eu"})
 	r.backend("v1", func(http.ResponseWriter, *http.Request) { time.Sleep(20 * time.Millisecond) })
-	r.apply(shop(func(s *fleet.Service) { s.SlowOver = []fleet.Dur{fleet.Dur(10 * time.Millisecond), fleet.Dur(10 * time.Second)} }))
+	r.apply(shop(func(s *fleet.Service) {
+		s.SlowOver = []fleet.Dur{fleet.Dur(10 * time.Millisecond), fleet.Dur(10 * time.Second)}
+	}))
 	r.get("/")
 	for over, want := range map[string]string{`over="0.01"`: "1", `over="10"`: "0"} {
 		if n := r.metric("ringfence_slow_requests_total", over, `unit="eu"`); n != want {

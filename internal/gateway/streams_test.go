@@ -190,7 +190,9 @@ func TestStreamsStayWhenVersionReturns(t *testing.T) {
 	r := newRig(t, Options{})
 	r.backend("v1", echoSocket)
 	to := func(v string) {
-		r.apply(shop(func(s *fleet.Service) { s.Exposure, s.Route.StreamTimeout = []string{v}, fleet.Dur(60*time.Millisecond) }))
+		r.apply(shop(func(s *fleet.Service) {
+			s.Exposure, s.Route.StreamTimeout = []string{v}, fleet.Dur(60*time.Millisecond)
+		}))
 	}
 	to("v1")
 	c, _, err := websocket.Dial(within(t), "ws"+strings.TrimPrefix(r.url, "http"), nil)
