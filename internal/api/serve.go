@@ -72,11 +72,14 @@ func (s *Server) admit(r *http.Request, rt route) (policy.Principal, *problem) {
 	case err != nil:
 		return who, s.problemOf(r.Context(), rt.id, err)
 	}
+	if p := s.limits.take("principal "+who.Name, s.Now()); p != nil {
+		return who, p
+	}
 	if err := policy.Allow(who, rt.action); err != nil {
 		s.denials.record(r, rt, who.Actor(), err, s.Now())
 		return who, s.problemOf(r.Context(), rt.id, err)
 	}
-	return who, s.limits.take("principal "+who.Name, s.Now())
+	return who, nil
 }
 
 func (s *Server) unauthenticated(r *http.Request, rt route, err error) *problem {
