@@ -36,7 +36,6 @@ func (b *reqBody) prepare(x *exchange) bool {
 		return true
 	}
 	if x.rt.maxBody >= 0 && r.ContentLength > x.rt.maxBody {
-		x.w.Header().Set("Connection", "close")
 		x.refuse(http.StatusRequestEntityTooLarge, requestError, "the request body is larger than "+strconv.FormatInt(x.rt.maxBody, 10)+" bytes")
 		return false
 	}

@@ -45,7 +45,9 @@ func (x *exchange) run() (cut bool) {
 	defer func() {
 		x.count()
 		x.unclaim()
-		cut = x.cut
+		if cut = x.cut; cut && x.r.ContentLength != 0 && x.r.ProtoMajor == 1 {
+			http.NewResponseController(x.w).SetReadDeadline(longAgo) // else net/http would wait for the body
+		}
 		attrs := x.user.Attributes
 		buf := x.body.small
 		*x = exchange{}
@@ -163,8 +165,10 @@ func (x *exchange) fail() {
 func (x *exchange) refuse(status int, errorType, detail string) {
 	x.code = status
 	x.w.Header().Del("Trailer")
-	if x.body.started && x.r.ProtoMajor == 1 {
-		x.w.Header().Set("Connection", "close") // what is left of the body must not be read as a request
+	if x.r.ContentLength != 0 && x.body.kind != whole && x.r.ProtoMajor == 1 {
+		// What is left of the body must not be read as a request, and is not waited for for long.
+		x.w.Header().Set("Connection", "close")
+		http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(time.Second))
 	}
 	problem(x.w, status, errorType, detail)
 }

@@ -91,7 +91,6 @@ func (t *turn) run() outcome {
 func (t *turn) bodyFailed(out outcome) outcome {
 	switch {
 	case errors.Is(t.pump.err, errTooLarge):
-		t.x.w.Header().Set("Connection", "close")
 		t.x.refuse(http.StatusRequestEntityTooLarge, requestError, "the request body is larger than the service takes")
 		return answered
 	case errors.Is(t.pump.err, errClient):

@@ -55,9 +55,11 @@ type h2body struct {
 	io.ReadCloser
 	taken atomic.Bool
 	ended atomic.Bool // read to its end
-	left  int64       // -1: no limit
-	large atomic.Bool
-	rc    *http.ResponseController // of an HTTP/1.1 client
+	// answered says that the head of the answer is there.
+	answered atomic.Bool
+	left     int64 // -1: no limit
+	large    atomic.Bool
+	rc       *http.ResponseController // of an HTTP/1.1 client
 }
 
 func (b *h2body) Read(p []byte) (int, error) {
@@ -78,13 +80,22 @@ func (b *h2body) Read(p []byte) (int, error) {
 // open reports whether some of the body is still to be read.
 func (b *h2body) open() bool { return b != nil && !b.ended.Load() }
 
-// Close ends a Read that waits for an HTTP/1.1 client, whose connection is then of no further use. It leaves a body
-// of which nothing was taken: that can still be sent elsewhere. net/http closes the body itself.
+// Close is called by the transport when it is done with the body. Without an answer, that is because the exchange
+// failed, and a Read that waits for the client must not hold it up. During an answer the Read is left alone: to end it
+// would cancel the request.
 func (b *h2body) Close() error {
-	if b.rc != nil && b.taken.Load() && b.open() {
-		return b.rc.SetReadDeadline(longAgo)
+	if !b.answered.Load() {
+		b.drop()
 	}
 	return nil
+}
+
+// drop ends a Read that waits for an HTTP/1.1 client, whose connection is then of no further use. It leaves a body
+// of which nothing was taken: that can still be sent elsewhere. net/http closes the body itself.
+func (b *h2body) drop() {
+	if b.rc != nil && b.taken.Load() && b.open() {
+		b.rc.SetReadDeadline(longAgo)
+	}
 }
 
 // sendHTTP2 is send for instances that speak HTTP/2.
@@ -98,7 +109,13 @@ func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	defer cancel(nil)
 	in := &interims{w: x.w}
 	defer in.stop()
-	req, body := x.http2Request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: in.pass}), ep)
+	var body *h2body
+	trace := &httptrace.ClientTrace{Got1xxResponse: in.pass, GotFirstResponseByte: func() {
+		if body != nil {
+			body.answered.Store(true)
+		}
+	}}
+	req, body := x.http2Request(httptrace.WithClientTrace(ctx, trace), ep)
 	stop := x.limitAnswer(body, cancel)
 	if body != nil && x.r.ProtoMajor == 1 {
 		body.rc = http.NewResponseController(x.w)
@@ -116,7 +133,7 @@ func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	defer res.Body.Close()
 	if body.open() {
 		body.taken.Store(true) // what is left of it must not be read as a request
-		defer body.Close()
+		defer body.drop()
 		if x.r.ProtoMajor == 1 {
 			x.w.Header().Set("Connection", "close")
 		}
