@@ -44,7 +44,7 @@ func (m *machine) Observe(t *rapid.T) {
 		From: Instances{Ready: rapid.IntRange(0, 2).Draw(t, "from"), Wanted: 2},
 	}
 	if rapid.IntRange(0, 9).Draw(t, "judged") > 0 {
-		m.ev.Gates = []health.Judgement{{Verdict: rapid.SampledFrom(verdicts).Draw(t, "verdict"), Gate: health.Gate{Signal: "errors"}}}
+		m.ev.Gates = []health.Judgement{{Verdict: rapid.SampledFrom(verdicts).Draw(t, "verdict"), Gate: health.Gate{Signal: "errors"}, Reasons: []string{"so many"}}}
 	}
 }
 

@@ -84,7 +84,7 @@ func nextBack(s State, ev Evidence, now time.Time) []Event {
 func harm(s State, ev Evidence, now time.Time) string {
 	for _, j := range ev.Gates {
 		if j.Verdict == health.Fail {
-			return fmt.Sprintf("%s in ring %s: %s", j.Gate.Signal, s.ringName(), strings.Join(j.Reasons, "; "))
+			return fmt.Sprintf("ring %s: %s", s.ringName(), j.Reasons[0]) // what failed it comes first
 		}
 	}
 	if !s.LostAt.IsZero() && ev.Seen && ev.To.Ready == 0 && now.Sub(s.LostAt) >= lostFor {

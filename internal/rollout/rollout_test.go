@@ -73,7 +73,7 @@ func TestWhatTakesAReleaseBack(t *testing.T) {
 		"never ready": {example("v1"), func(e *Evidence) { e.To = Instances{Wanted: 2, Failure: "GET /readyz: 503"} }, 100, "did not become ready within 1m0s: GET /readyz: 503"},
 		"a failing gate": {baking, func(e *Evidence) {
 			e.Gates[0].Verdict, e.Gates[0].Reasons = health.Fail, []string{"6 % against 0.2 %"}
-		}, 2, "errors in ring canary: 6 % against 0.2 %"},
+		}, 2, "ring canary: 6 % against 0.2 %"},
 		"no instance left": {baking, func(e *Evidence) { e.To = Instances{Wanted: 2, Failure: "exit status 1"} }, 30, "no instance of v2 is ready since 10s: exit status 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestPausedHoldsAndHarmStillRollsBack(t *testing.T) {
 		t.Fatalf("paused, yet %s in ring %d", s.Phase, s.Ring)
 	}
 	bad := well()
-	bad.Gates[0].Verdict = health.Fail
+	bad.Gates[0].Verdict, bad.Gates[0].Reasons = health.Fail, []string{"too many"}
 	if s, _, _ = run(s, bad, now, 3, time.Second); s.Phase != RolledBack {
 		t.Fatalf("harm while paused: %s", s.Phase)
 	}
