@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/textproto"
 	"strconv"
 	"strings"
 )
@@ -146,7 +145,7 @@ func parseFields(fs []field, s string) ([]field, error) {
 		if colon <= 0 || !validName(line[:colon]) || len(fs) >= maxHeaderLines {
 			return fs, errMalformed // also a line that is folded onto the one before
 		}
-		value := textproto.TrimString(line[colon+1:])
+		value := trimSpace(line[colon+1:])
 		if !validValue(value) {
 			return fs, errMalformed
 		}
@@ -165,6 +164,17 @@ func cutLine(s string) (line, rest string) {
 		line = line[:i-1]
 	}
 	return line, rest
+}
+
+// trimSpace takes off what a field's value may be surrounded by, which is less than what Go calls space.
+func trimSpace(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // tokenChar holds the characters of a field name.
@@ -198,7 +208,7 @@ func hasToken(list, token string) bool {
 	for list != "" {
 		var t string
 		t, list, _ = strings.Cut(list, ",")
-		if strings.EqualFold(textproto.TrimString(t), token) {
+		if strings.EqualFold(trimSpace(t), token) {
 			return true
 		}
 	}

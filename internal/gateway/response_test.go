@@ -16,6 +16,7 @@ func FuzzReadHead(f *testing.F) {
 		"HTTP/1.1 200\nA: b\n\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+		"HTTP/1.0 100 0\n00:0\r \n\r\n",
 	} {
 		f.Add([]byte(s))
 	}
