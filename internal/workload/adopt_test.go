@@ -140,6 +140,41 @@ func TestIntentIsRecovered(t *testing.T) {
 	}
 }
 
+// The intent is on disk before there is a process. A log that is a pipe without a reader holds the start up in
+// between, so that it can be looked at.
+func TestIntentIsRecordedFirst(t *testing.T) {
+	g := newRig(t)
+	logs := filepath.Join(g.dir, "logs/shop/v1")
+	if err := os.MkdirAll(logs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(logs, "1.log"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.open()
+	t.Cleanup(func() { // a start that still hangs must not hold up closing
+		if f, err := os.OpenFile(filepath.Join(logs, "1.log"), os.O_RDWR, 0); err == nil {
+			defer f.Close()
+			g.rt.Apply(nil)
+			g.rt.awaitEmpty()
+		}
+	})
+	g.rt.Apply(shop(g.slot("v1", 1)))
+	g.await("the intent", func() bool { r := g.records()[1]; return r.Phase == phaseIntent && r.Token != "" && r.Port != 0 })
+	if there := scanMarked(g.rt.id + "."); len(there) != 0 {
+		t.Errorf("already started: %v", there)
+	}
+	reader, err := os.OpenFile(filepath.Join(logs, "1.log"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	g.awaitReady("v1", 1)
+	if r := g.records()[1]; r.Phase != phaseRunning || r.PID == 0 {
+		t.Errorf("recorded as %+v", r)
+	}
+}
+
 // An intent without a process, and processes without a record: the first is started, the others are stopped.
 func TestIntentAndOrphan(t *testing.T) {
 	g := newRig(t).open()
