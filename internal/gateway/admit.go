@@ -105,6 +105,6 @@ func (x *exchange) hold(news <-chan struct{}, deadline time.Time) bool {
 func (x *exchange) unheld(reason, detail string) {
 	x.refuse(http.StatusServiceUnavailable, reason, detail)
 	if x.last != nil {
-		x.last.series.failed(reason)
+		x.blame(reason)
 	}
 }

@@ -158,7 +158,21 @@ func (x *exchange) fail() {
 		return
 	}
 	x.refuse(statusFor(x.failure), x.failure, "the service gave no answer")
-	x.last.series.failed(x.failure)
+	x.blame(x.failure)
+}
+
+// blame counts a failure for the version that the request was for, and logs one a second.
+func (x *exchange) blame(reason string) {
+	g, k := x.g, x.last.series.key
+	x.last.series.failed(reason)
+	now := time.Now().UnixNano()
+	last := g.logged.Load()
+	if now-last < int64(time.Second) || !g.logged.CompareAndSwap(last, now) {
+		g.unlogged.Add(1)
+		return
+	}
+	g.log.Warn("a request failed", "service", k.service, "version", k.version, "ring", k.ring, "reason", reason,
+		"method", x.r.Method, "path", x.r.URL.Path, "unlogged", g.unlogged.Swap(0))
 }
 
 // refuse answers for the gateway itself.
@@ -176,7 +190,7 @@ func (x *exchange) refuse(status int, errorType, detail string) {
 // broken notes that an answer was cut after it had begun.
 func (x *exchange) broken(reason string) outcome {
 	x.cut, x.code = true, http.StatusBadGateway
-	x.last.series.failed(reason)
+	x.blame(reason)
 	return answered
 }
 

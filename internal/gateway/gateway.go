@@ -30,6 +30,9 @@ type Gateway struct {
 	held    atomic.Int64
 	closing atomic.Bool // Serve is ending: every answer asks its client to leave the connection
 
+	logged   atomic.Int64 // when a failure was last logged, unix nanoseconds
+	unlogged atomic.Int64 // failures since
+
 	mu       sync.Mutex // writers: versions, and one Apply or SetEndpoints at a time
 	versions map[versionKey]*version
 	users    map[seriesKey]*userSet
