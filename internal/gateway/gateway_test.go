@@ -158,6 +158,16 @@ func TestSwitch(t *testing.T) {
 	if u := r.Users("shop"); len(u) != 2 || u[0].Users != 1 || u[1].Users != 1 {
 		t.Errorf("users %v, want one of each version", u)
 	}
+	for line, want := range map[string]string{
+		`ringfence_ring_users{ring="all",service="shop",version="v1"}`:                                  "1",
+		`ringfence_requests_in_flight{service="shop",version="v1"}`:                                     "0",
+		`ringfence_requests_total{code="200",ring="all",service="shop",unit="local",version="v2"}`:      "1",
+		`ringfence_request_duration_seconds_count{ring="all",service="shop",unit="local",version="v2"}`: "1",
+	} {
+		if got := r.metric(line); got != want {
+			t.Errorf("%s: got %q, want %s", line, got, want)
+		}
+	}
 }
 
 func TestStickyCookie(t *testing.T) {
