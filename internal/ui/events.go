@@ -43,7 +43,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, v *visit) error 
 	if err != nil {
 		return err
 	}
-	p.Events = entriesOf(events)
+	p.Events = among(entriesOf(events))
 	if n := len(events); n == eventsOnPage && events[n-1].Seq > 1 {
 		p.Older = eventsURL(p.Subject, p.Type, events[n-1].Seq)
 	}

@@ -95,7 +95,7 @@ func gateOf(key string, j health.Judgement, to, from string) gateView {
 func gateName(g health.Gate) string {
 	if g.Signal == health.SignalLatency {
 		if s, err := strconv.ParseFloat(g.Over, 64); err == nil {
-			return "Slower than " + time.Duration(s*float64(time.Second)).String()
+			return "Slower than " + span(time.Duration(s*float64(time.Second)))
 		}
 		return "Slow requests"
 	}

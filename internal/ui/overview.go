@@ -67,7 +67,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if err != nil {
 		return err
 	}
-	p.Events = entriesOf(events)
+	p.Events = among(entriesOf(events))
 	return s.show(w, r, http.StatusOK, "overview", p)
 }
 
@@ -115,6 +115,7 @@ func (s *Server) card(ctx context.Context, r resource.Resource, now time.Time) (
 		}
 		c.Verdict = rollout.Judge(*c.Rollout, ev)
 	}
+	c.Waiting = brief(c.Waiting)
 	c.Tone, c.Mood = c.mood(now.Sub(seen) > unseen)
 	if c.Rollout != nil {
 		rings := ringsOf(*c.Rollout, c.Verdict, now)

@@ -16,6 +16,7 @@ const (
 	ringNow    = "now"    // it is being judged
 	ringDone   = "done"   // passed
 	ringBack   = "back"   // had the new version, has the one before again
+	ringPlan   = "plan"   // it is not told of a rollout at all
 	ringFailed = "failed" // where harm was found, or where it was when someone called it back
 )
 
@@ -46,6 +47,7 @@ type band struct {
 	Look           string
 	R, Thick, Edge float64
 	Fill           float64 // percent of the way round
+	Shade          float64 // of a plan’s ring: the innermost is the darkest
 	X, Y           float64 // where its label's line begins
 	LineX, TextX   float64
 	TextY          float64
@@ -62,6 +64,7 @@ func draw(id string, rings []ringView, tone, glyph, title string, labels bool) a
 		r := artHole + pitch*(float64(i)+0.5)
 		b := band{Key: fmt.Sprintf("%s-ring-%d", id, i), Name: rings[i].Name, Look: rings[i].Look, R: round(r), Thick: round(pitch - gap),
 			Edge: round(r + (pitch-gap)/2 - 0.75), Fill: round(rings[i].Fill * 100), Note: rings[i].Glyph()}
+		b.Shade = round(0.9 - 0.65*float64(i)/float64(max(1, len(rings)-1)))
 		b.X, b.Y = round(r*math.Cos(ray)), round(-r*math.Sin(ray))
 		b.LineX, b.TextX, b.TextY = artRadius+10, artRadius+18, b.Y+5
 		a.Bands = append(a.Bands, b)
@@ -135,7 +138,7 @@ func ringsOf(s rollout.State, verdict health.Verdict, now time.Time) []ringView 
 	}
 	out := make([]ringView, len(s.Rings))
 	for i, r := range s.Rings {
-		v := ringView{Number: i + 1, Name: r.Name, Purpose: r.Purpose, Bake: r.Bake.String(), Look: lookOf(s, i)}
+		v := ringView{Number: i + 1, Name: r.Name, Purpose: r.Purpose, Bake: span(time.Duration(r.Bake)), Look: lookOf(s, i)}
 		if st, entered := stages[r.Name]; entered {
 			v.Users, v.Verdict = st.Users, st.Verdict
 			v.Fill, v.Baked, v.Left = bakeOf(st, time.Duration(r.Bake), now)

@@ -71,7 +71,7 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 	if waiting == "" {
 		waiting = state.Reason
 	}
-	p.Waiting = sentenceCase(waiting)
+	p.Waiting = sentenceCase(brief(waiting))
 	p.Settled = state.Phase.Ended() || state.Phase == rollout.RollingBack
 	p.gather(ev)
 	p.Rings = ringsOf(state, p.Verdict, v.Now)
@@ -79,7 +79,11 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 	p.Tone = toneOf(state, p.Verdict)
 	p.Art = draw("rings", p.Rings, p.Tone, glyphOf(state, p.Verdict), describe(state, p.Rings), true)
 	p.Phase, p.Headline = headline(state, p.Ring)
-	p.Actions, p.Facts = actionsOf(state, v.May()), factsOf(state, v.Now)
+	newest, err := s.newest(ctx, state.Service)
+	if err != nil {
+		return nil, err
+	}
+	p.Actions, p.Facts = actionsOf(state, v.May() && newest != nil && newest.ID == state.ID), factsOf(state, v.Now)
 	events, err := s.Store.Events(ctx, store.EventQuery{Subject: "rollout/" + state.ID, Backward: true, Limit: timelineEvents})
 	if err != nil {
 		return nil, err
@@ -110,6 +114,12 @@ func (p *rolloutPage) gather(ev rollout.Evidence) {
 		}
 	}
 	p.Gates = gatesOf("now", judged, s.To, s.From)
+	for _, j := range judged {
+		if p.Settled && !s.HaltedAt.IsZero() && j.Verdict == health.Fail && len(j.Reasons) > 0 {
+			p.Waiting = "Halted in ring " + p.GatesOf + ". " + sentenceCase(j.Reasons[0])
+			break
+		}
+	}
 }
 
 // measure adds users and traffic to the rings, as the unit reports and the metrics count them now.

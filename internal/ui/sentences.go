@@ -23,7 +23,8 @@ type entry struct {
 	Link    string
 	Details string
 	Gates   []gateView
-	New     bool
+	Of      string // what it happened to, and the begin of its hash, where events of all sorts stand together
+	Mark    string
 }
 
 // entriesOf tells of events in the order given.
@@ -33,6 +34,29 @@ func entriesOf(events []audit.Event) []entry {
 		out[i] = entryOf(e)
 	}
 	return out
+}
+
+// among tells events of all sorts apart.
+func among(entries []entry) []entry {
+	for i, e := range entries {
+		kind, name, _ := strings.Cut(e.Subject, "/")
+		entries[i].Of, entries[i].Mark = kind, e.Hash[:min(8, len(e.Hash))]
+		switch kind {
+		case "rollout", "service":
+			entries[i].Of = name
+		case "release":
+			entries[i].Of, _, _ = strings.Cut(name, "/")
+		case "token", "ui", "api":
+			entries[i].Of = "access"
+		}
+	}
+	return entries
+}
+
+// brief is the first of several reasons.
+func brief(reasons string) string {
+	first, _, _ := strings.Cut(reasons, ".; ")
+	return first
 }
 
 func entryOf(e audit.Event) entry {
@@ -112,7 +136,7 @@ func sentenceStart(s string) string { return strings.TrimSuffix(sentenceCase(s),
 // toldOfRollout tells of a rollout's events, in the order of its life.
 func toldOfRollout(out *entry, e rollout.Event, id string) string {
 	who := person(out.Actor)
-	out.Reason = sentenceCase(e.Reason)
+	out.Reason = sentenceCase(brief(e.Reason))
 	switch out.Type {
 	case rollout.EvStarted:
 		if e.From == "" {
@@ -164,7 +188,11 @@ func toldOfEnding(out *entry, e rollout.Event, id, who string) string {
 	case rollout.EvReverted:
 		return backText("Users are sent to %s again", e.To)
 	case rollout.EvRolledBack:
-		return backText("Everyone has %s again", e.To) + usersText(e.Users)
+		told := backText("Everyone has %s again", e.To)
+		if e.Users > 0 {
+			told += "; " + plural(e.Users, "user", "users") + " had got the new version in the last ring"
+		}
+		return told
 	case rollout.EvSucceeded:
 		out.Tone = "pass"
 		return e.To + " is out to everyone"

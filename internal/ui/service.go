@@ -99,7 +99,7 @@ func (p *servicePage) fleet(status fleet.ServiceStatus, seen time.Time) {
 func (p *servicePage) plan(full resource.Resolved) {
 	for i, r := range full.Rings {
 		p.Rings = append(p.Rings, ringView{Number: i + 1, Name: r.Name, Purpose: r.Purpose, Risk: r.Risk, Audience: audience(r.Audience),
-			Bake: r.Bake.String(), Look: ringEmpty})
+			Bake: span(time.Duration(r.Bake)), Look: ringPlan})
 	}
 	names := make([]string, len(p.Rings))
 	for i, r := range p.Rings {
@@ -115,7 +115,7 @@ func (p *servicePage) plan(full resource.Resolved) {
 func gateText(g resource.Gate) string {
 	what := "Errors"
 	if g.Signal == "latency" {
-		what = "Requests slower than " + g.Over.String()
+		what = "Requests slower than " + span(time.Duration(g.Over))
 	}
 	var parts []string
 	if g.Compare != "none" {

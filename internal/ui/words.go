@@ -28,8 +28,10 @@ func sentenceCase(s string) string {
 	if s == "" {
 		return ""
 	}
-	r, n := utf8.DecodeRuneInString(s)
-	s = string(unicode.ToUpper(r)) + s[n:]
+	first, _, _ := strings.Cut(s, " ")
+	if r, n := utf8.DecodeRuneInString(s); !strings.ContainsAny(first, "0123456789") { // a version stays as it is written
+		s = string(unicode.ToUpper(r)) + s[n:]
+	}
 	if !strings.ContainsAny(s[len(s)-1:], ".!?…") {
 		s += "."
 	}
@@ -39,8 +41,10 @@ func sentenceCase(s string) string {
 // span says how long something took, as people do: two units at most.
 func span(d time.Duration) string {
 	switch d = max(0, d); {
+	case d > 0 && d < time.Second:
+		return strconv.Itoa(int(d.Milliseconds())) + " ms"
 	case d < 10*time.Second && d%time.Second != 0:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+		return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + " s"
 	case d < time.Minute:
 		return strconv.Itoa(int(d.Seconds())) + " s"
 	case d < time.Hour:
@@ -100,7 +104,7 @@ func percent(x float64) string {
 	case p < 1:
 		return strconv.FormatFloat(p, 'f', 2, 64) + " %"
 	case p < 99.95:
-		return strconv.FormatFloat(p, 'f', 1, 64) + " %"
+		return strings.TrimSuffix(strconv.FormatFloat(p, 'f', 1, 64), ".0") + " %"
 	default:
 		return strconv.FormatFloat(p, 'f', 0, 64) + " %"
 	}

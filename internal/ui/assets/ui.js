@@ -142,11 +142,15 @@
     box.textContent = "";
     box.className = "charts";
     if (!data.versions.length) { box.className = ""; box.textContent = "No traffic was seen in this time."; return; }
-    plots = [["requests", "Requests per second"], ["errors", "Share of errors"]].map(function (c) { return chart(box, data, c[0], c[1]); });
+    var kinds = [["requests", "Requests per second"], ["errors", "Share of errors"]];
+    kinds.forEach(function (c) { // all panels first: each is as wide as the others leave it
+      c.panel = doc.createElement("div"); c.panel.className = "chart";
+      c.panel.appendChild(doc.createElement("h3")).textContent = c[1];
+      box.appendChild(c.panel);
+    });
+    plots = kinds.map(function (c) { return chart(c.panel, data, c[0]); });
   }
-  function chart(box, data, field, title) {
-    var panel = doc.createElement("div"), h = doc.createElement("h3");
-    panel.className = "chart"; h.textContent = title; panel.appendChild(h); box.appendChild(panel);
+  function chart(panel, data, field) {
     var self = { field: field, marks: data.marks, plot: null };
     var share = field === "errors";
     var show = function (v) { return v == null ? "–" : share ? (100 * v).toFixed(v < 0.1 ? 2 : 1) + " %" : v.toFixed(v < 10 ? 1 : 0) + "/s"; };
