@@ -73,7 +73,6 @@ func (m *memory) Commit(_ context.Context, w store.Write) ([]audit.Event, error)
 // world is a unit that does what it is told, and users of versions that fail at given rates.
 type world struct {
 	*memory
-	mu      sync.Mutex
 	bad     map[string]float64 // share of bad requests, by version
 	never   map[string]bool    // versions that never become ready
 	perSec  float64

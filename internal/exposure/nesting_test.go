@@ -31,7 +31,7 @@ func TestSharesNest(t *testing.T) {
 		if in(small) && !in(large) {
 			t.Fatalf("%q is in %v %% and not in %v %%", key, small, large)
 		}
-		if in(small) != in(small) {
+		if first, again := in(small), in(small); first != again {
 			t.Fatal("not the same twice")
 		}
 	})

@@ -180,7 +180,7 @@ func (r reference) fractional(args []any) any {
 		}
 		key = flag + user
 	}
-	text, ok := key.(string)
+	text, isText := key.(string)
 	var total uint64
 	var ends []uint64
 	var variants []any
@@ -191,7 +191,8 @@ func (r reference) fractional(args []any) any {
 		}
 		weight := 1.0
 		if len(pair) > 1 && pair[1] != nil {
-			if weight, ok = pair[1].(float64); !ok || weight != math.Trunc(weight) || weight > math.MaxInt32 {
+			var number bool
+			if weight, number = pair[1].(float64); !number || weight != math.Trunc(weight) || weight > math.MaxInt32 {
 				return nil
 			}
 		}

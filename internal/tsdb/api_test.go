@@ -66,7 +66,58 @@ var apiCases = []struct {
 	form url.Values
 	code int
 	want string // the whole body, or its beginning when it ends with …
-}{}
+}{
+	{"query", form("query", "1+1", "time", "1435781451.781"), 200, ok(`{"resultType":"scalar","result":[1435781451.781,"2"]}`)},
+	{"query", form("query", `"x"`, "time", "2015-07-01T20:10:51.5Z"), 200, ok(`{"resultType":"string","result":[1435781451.5,"x"]}`)},
+	{"query", form("query", `c_total{k="a"}`, "time", "{+60}"), 200, ok(`{"resultType":"vector","result":[{"metric":{"__name__":"c_total","k":"a"},"value":[{+60},"120"]}]}`)},
+	{"query", form("query", `c_total{k="a"}[30s]`, "time", "{+60}"), 200, ok(`{"resultType":"matrix","result":[{"metric":{"__name__":"c_total","k":"a"},"values":[[{+45},"90"],[{+60},"120"]]}]}`)},
+	{"query", form("query", `nope`), 200, ok(`{"resultType":"vector","result":[]}`)},
+	{"query", form("query", `h`, "time", "{+0}"), 200, ok(`{"resultType":"vector","result":[{"metric":{"__name__":"h"},"histogram":[{+0},{"count":"12","sum":"18.4","buckets":[[1,"-4","-2.82842712474619","1"],[1,"-2.82842712474619","-2","1"],[1,"-1.414213562373095","-1","2"],[1,"-1","-0.7071067811865475","1"],[3,"-0.001","0.001","2"],[0,"0.7071067811865475","1","1"],[0,"1","1.414213562373095","2"],[0,"2","2.82842712474619","1"],[0,"2.82842712474619","4","1"]]}]}]}`)},
+	{"query", form("query", `rate(g[1m])`, "time", "{+60}"), 200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"k":"\u003c\u0026\"é\n"},"value":[{+60},"NaN"]}]},"infos":["PromQL info: metric might not be a counter…`},
+	{"query", form("query", `sort(c_total)`, "time", "{+0}", "limit", "1"), 200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"c_total","k":"a"},"value":[{+0},"0"]}]},"warnings":["results truncated due to limit"]}`},
+	{"query", form("query", `sum(`), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:5: parse error: …`},
+	{"query", form("query", `up`, "time", "NaN"), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"time\": …`},
+	{"query", form("query", `up`, "time", "yesterday"), 400, `{"status":"error","errorType":"bad_data"…`},
+	{"query", form("query", `up`, "limit", "-1"), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"limit\"…`},
+	{"query", form("query", `up`, "timeout", "soon"), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"timeout\"…`},
+	{"query", form("query", `up`, "timeout", "1ns"), 400, `{"status":"error","errorType":"bad_data"…`},
+	{"query", form("query", `up`, "timeout", "0.000000001"), 503, `{"status":"error","errorType":"timeout"…`},
+	{"query", form("query", `c_total * on() c_total`, "time", "{+0}"), 422, `{"status":"error","errorType":"execution","error":"found duplicate series…`},
+	{"query_range", form("query", `c_total{k="a"}`, "start", "{+0}", "end", "{+60}", "step", "30"), 200, ok(`{"resultType":"matrix","result":[{"metric":{"__name__":"c_total","k":"a"},"values":[[{+0},"0"],[{+30},"60"],[{+60},"120"]]}]}`)},
+	{"query_range", form("query", `count(h)`, "start", "{+0}", "end", "{+60}", "step", "1m"), 200, ok(`{"resultType":"matrix","result":[{"metric":{},"values":[[{+0},"1"],[{+60},"1"]]}]}`)},
+	{"query_range", form("query", `1`, "start", "{+60}", "end", "{+0}", "step", "1m"), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"end\": end timestamp must not be before start time"}`},
+	{"query_range", form("query", `1`, "start", "0", "end", "11001", "step", "1"), 400, `{"status":"error","errorType":"bad_data","error":"exceeded maximum resolution of 11,000 points…`},
+	{"query_range", form("query", `1`, "start", "-1e15", "end", "1e15", "step", "1"), 400, `{"status":"error","errorType":"bad_data"…`},
+	{"query_range", form("query", `1`, "start", "{+0}", "end", "{+60}", "step", "0"), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"step\"…`},
+	{"query_range", form("query", `1`, "start", "{+0}", "end", "{+60}"), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"step\"…`},
+	{"query_range", form("query", `1`, "end", "{+60}", "step", "1"), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"start\"…`},
+	{"query_range", form("query", `c_total[1m]`, "start", "{+0}", "end", "{+60}", "step", "1"), 400, `{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\"…`},
+	{"labels", nil, 200, ok(`["__name__","k"]`)},
+	{"labels", form("match[]", "h"), 200, ok(`["__name__"]`)},
+	{"labels", form("start", "0", "end", "1"), 200, ok(`[]`)},
+	{"labels", form("match[]", "{}"), 400, `{"status":"error","errorType":"bad_data"…`},
+	{"labels", form("match[]", "{", "match[]", "h"), 400, `{"status":"error","errorType":"bad_data"…`},
+	{"labels", form("limit", "1"), 200, `{"status":"success","data":["__name__"],"warnings":["results truncated due to limit"]}`},
+	{"label/k/values", form("match[]", "c_total", "match[]", "h"), 200, ok(`["a","b"]`)},
+	{"label/__name__/values", nil, 200, ok(`["c_total","g","h"]`)},
+	{"label/U__k/values", form("match[]", "c_total"), 200, ok(`["a","b"]`)},
+	{"label/none/values", nil, 200, ok(`[]`)},
+	{"label/%ff/values", nil, 400, `{"status":"error","errorType":"bad_data","error":"invalid label name…`},
+	{"series", form("match[]", "c_total", "match[]", `{__name__=~"c_.*|h"}`), 200, ok(`[{"__name__":"c_total","k":"a"},{"__name__":"c_total","k":"b"},{"__name__":"h"}]`)},
+	{"series", form("match[]", "c_total", "limit", "1"), 200, `{"status":"success","data":[{"__name__":"c_total","k":"a"}],"warnings":["results truncated due to limit"]}`},
+	{"series", nil, 400, `{"status":"error","errorType":"bad_data","error":"no match[] parameter provided"}`},
+	{"series", form("match[]", "c_total", "start", "x"), 400, `{"status":"error","errorType":"bad_data"…`},
+	{"metadata", nil, 200, ok(`{"c_total":[{"type":"counter","help":"Cs.","unit":""}],"d":[{"type":"gauge","help":"","unit":""}]}`)},
+	{"metadata", form("limit", "1"), 200, ok(`{"c_total":[{"type":"counter","help":"Cs.","unit":""}]}`)},
+	{"metadata", form("metric", "d"), 200, ok(`{"d":[{"type":"gauge","help":"","unit":""}]}`)},
+	{"metadata", form("limit", "x"), 400, `{"status":"error","errorType":"bad_data","error":"limit must be a number"}`},
+	{"format_query", form("query", "sum(rate( c_total [5m]))by(k)"), 200, ok(`"sum by (k) (rate(c_total[5m]))"`)},
+	{"format_query", form("query", "sum("), 400, `{"status":"error","errorType":"bad_data"…`},
+	{"query_exemplars", form("query", "c_total", "start", "{+0}", "end", "{+60}"), 200, ok(`[]`)},
+	{"rules", nil, 200, ok(`{"groups":[]}`)},
+	{"alerts", nil, 200, ok(`{"alerts":[]}`)},
+	{"status/buildinfo", nil, 200, `{"status":"success","data":{"version":"3.…`},
+}
 
 func ok(data string) string { return `{"status":"success","data":` + data + `}` }
 
@@ -79,6 +130,9 @@ func TestAPI(t *testing.T) {
 	}
 	times := strings.NewReplacer(pairs...)
 	h := db.Handler()
+	if len(apiCases) < 40 {
+		t.Fatalf("only %d cases", len(apiCases))
+	}
 	for _, c := range apiCases {
 		c.want = times.Replace(c.want)
 		filled := url.Values{}

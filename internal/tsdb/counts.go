@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -114,7 +115,7 @@ func selectCounters(ctx context.Context, querier storage.Querier, q CountsQuery)
 		names += "|" + slowMetric
 	}
 	set := querier.Select(ctx, false, nil,
-		labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, names),
+		labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, names),
 		labels.MustNewMatcher(labels.MatchEqual, "service", q.Service))
 	var out []found
 	for set.Next() {
@@ -139,7 +140,7 @@ func (q CountsQuery) roleOf(l labels.Labels) role {
 	default:
 		return 0
 	}
-	if l.Get(labels.MetricName) == slowMetric {
+	if l.Get(model.MetricNameLabel) == slowMetric {
 		if l.Get("over") == q.Over {
 			return bad
 		}
@@ -172,12 +173,12 @@ func (g *target) exposes(l labels.Labels) bool {
 
 // scrapesOf returns the targets that exposed any of series, with the times of their successful scrapes.
 func scrapesOf(ctx context.Context, querier storage.Querier, series []found) ([]*target, error) {
-	set := querier.Select(ctx, false, nil, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, "up"))
+	set := querier.Select(ctx, false, nil, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, "up"))
 	var out []*target
 	var it chunkenc.Iterator
 	for set.Next() {
 		s := set.At()
-		g := &target{labels: s.Labels().DropMetricName()}
+		g := &target{labels: s.Labels().DropReserved(func(n string) bool { return n == model.MetricNameLabel })}
 		if !slices.ContainsFunc(series, func(f found) bool { return g.exposes(f.series.Labels()) }) {
 			continue
 		}

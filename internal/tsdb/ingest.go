@@ -57,7 +57,7 @@ func newIngest(t Target) ingest {
 	labels.FromMap(t.Labels).Range(func(l labels.Label) { in.target = append(in.target, l) })
 	for i, name := range reportNames {
 		b := labels.NewBuilder(labels.FromMap(t.Labels))
-		in.report[i].labels = b.Set(labels.MetricName, name).Labels()
+		in.report[i].labels = b.Set(model.MetricNameLabel, name).Labels()
 	}
 	return in
 }
@@ -129,7 +129,7 @@ func (in *ingest) lookup(p textparse.Parser, raw []byte) (*exposed, error) {
 // relabel puts the target's labels on a series. An exposed label of the same name and another value is kept with the
 // prefix exported_. Series that only this program may write come back without labels.
 func (in *ingest) relabel(own labels.Labels) (labels.Labels, error) {
-	name := own.Get(labels.MetricName)
+	name := own.Get(model.MetricNameLabel)
 	if name == "" || !own.IsValid(model.UTF8Validation) {
 		return labels.EmptyLabels(), fmt.Errorf("series %s: invalid name", own)
 	}

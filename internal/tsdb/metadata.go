@@ -22,7 +22,7 @@ const (
 // describe notes a line about a metric.
 func (in *ingest) describe(p textparse.Parser, entry textparse.Entry) {
 	var name, text []byte
-	set := func(*Family) {}
+	var set func(*Family)
 	switch entry {
 	case textparse.EntryType:
 		n, t := p.Type()
