@@ -199,7 +199,7 @@ func (r reference) fractional(args []any) any {
 		total += uint64(max(0, weight))
 		ends, variants = append(ends, total), append(variants, pair[0])
 	}
-	if _, isText := key.(string); !isText || total == 0 || total > math.MaxInt32 {
+	if !isText || total == 0 || total > math.MaxInt32 {
 		return nil
 	}
 	place := uint64(murmur3.StringSum32(text)) * total >> 32
