@@ -126,6 +126,8 @@ func rate(x float64) string {
 // evidence writes an e-value, which may be astronomical.
 func evidence(e float64) string {
 	switch {
+	case math.IsInf(e, 0) || math.IsNaN(e):
+		return "∞"
 	case e != 0 && e < 0.001:
 		return "< 0.001"
 	case e < 10:

@@ -61,6 +61,7 @@ const evil = `"><script>alert(1)</script><img src=x onerror=alert(2)>`
 // start declares the shop, whose owner means no good, and takes v1 to everyone.
 func start(t *testing.T) *world {
 	t.Helper()
+	t.Parallel()
 	w := &world{Plane: plane.Start(t), t: t}
 	blobs, err := blob.New(filepath.Join(w.Dir, "artifacts"))
 	must(t, err)
