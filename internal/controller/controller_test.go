@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +102,20 @@ func TestNothingMovesWithoutEvidence(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestUsersAstrayHold(t *testing.T) {
+	w := newWorld()
+	w.astray = true
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(30 * time.Hour)
+		s := must[rollout.State](t)(c.Find(ctx, "shop"))
+		why, ev, err := c.Waiting(ctx, s.ID, time.Now())
+		if s.Ring != 0 || err != nil || !strings.Contains(why, "users") || ev.Gates[0].Evidence.MismatchE < 2000 {
+			t.Errorf("ring %d, %v: %s %+v", s.Ring, err, why, ev.Gates)
+		}
+	})
 }
 
 func TestEvidenceThatStopsNoLongerPasses(t *testing.T) {

@@ -31,6 +31,7 @@ type gateCase struct {
 	gate    health.Gate
 	process *health.Process // nil when nothing is left to compare with and there is no limit
 	seen    int64           // requests to the new version
+	split   split           // users of each side that the process knows of
 	over    string
 	read    time.Time // end of the last sample that was added
 	hurt    time.Time // start of the first sample with a bad event: no bad event was earlier
@@ -59,7 +60,11 @@ func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) 
 	}
 	ev.Users = usersOf(status, state)
 	if state.Phase == rollout.Exposing || state.Phase == rollout.Baking {
-		ev.Gates, ev.HurtAt = c.judge(ctx, state, now)
+		var users split
+		if ev.InForce { // earlier counts are of the exposure before
+			users = splitOf(status, state)
+		}
+		ev.Gates, ev.HurtAt = c.judge(ctx, state, users, now)
 	}
 	return ev
 }
@@ -75,7 +80,7 @@ func usersOf(status fleet.ServiceStatus, state rollout.State) int64 {
 }
 
 // judge adds the samples since the last look to the stage's case and judges every gate.
-func (c *Controller) judge(ctx context.Context, state rollout.State, now time.Time) ([]health.Judgement, time.Time) {
+func (c *Controller) judge(ctx context.Context, state rollout.State, users split, now time.Time) ([]health.Judgement, time.Time) {
 	sc := c.caseOf(state)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -84,7 +89,7 @@ func (c *Controller) judge(ctx context.Context, state rollout.State, now time.Ti
 	for i := range sc.gates {
 		g := &sc.gates[i]
 		stale := ""
-		if err := g.add(ctx, c.Metrics, state, now); err != nil {
+		if err := g.add(ctx, c.Metrics, state, users, now); err != nil {
 			stale = "the metrics cannot be read: " + err.Error()
 		} else if now.Sub(g.read) > sampleAge {
 			stale = fmt.Sprintf("no metrics since %s", g.read.Format(time.RFC3339))
@@ -116,6 +121,7 @@ func (c *Controller) caseOf(state rollout.State) *stageCase {
 		if state.Everyone() {
 			g.Compare = "none" // nobody is left on the version before
 		}
+		g.ExpectedShare = expectedShare(state)
 		g.Alpha /= float64(len(state.Rings)) // each ring spends an equal part of the bound
 		gc.gate = g
 		if g.Judges() {
@@ -141,11 +147,12 @@ func (g *gateCase) judgement() health.Judgement {
 	return j
 }
 
-func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, now time.Time) error {
+func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, users split, now time.Time) error {
 	samples, ends, err := m.Counts(ctx, state.Service, state.To, state.From, g.over, g.read, now)
 	if err != nil {
 		return err
 	}
+	g.split.addTo(samples, users)
 	for i, s := range samples {
 		if g.hurt.IsZero() && s.Canary != nil && s.Canary.Bad > 0 {
 			g.hurt = g.read

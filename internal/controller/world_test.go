@@ -78,6 +78,7 @@ type world struct {
 	perSec  float64
 	silent  bool // the unit does not report
 	blind   bool // the metrics are empty
+	astray  bool // more users get the first ring's version than should
 	rnd     *rand.Rand
 	deleted bool
 	spec    resource.Resolved
@@ -125,6 +126,13 @@ func (w *world) Observe(string, string) (fleet.ServiceStatus, time.Time) {
 	}
 	d := w.desired()
 	st := fleet.ServiceStatus{Name: "shop", Generation: d.Generation}
+	for i, r := range d.Rings {
+		n := map[string]int64{"early": 500, "broad": 4500, "all": 5000}[r.Name]
+		if w.astray && i == 0 {
+			n = 900
+		}
+		st.Users = append(st.Users, fleet.UserCount{Ring: r.Name, Version: d.Exposure[i], Users: n, Recent: n})
+	}
 	for _, slot := range d.Slots {
 		s := fleet.SlotStatus{Version: slot.Version, Wanted: slot.Instances, Ready: slot.Instances}
 		if w.never[slot.Version] {

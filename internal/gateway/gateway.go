@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -35,6 +36,7 @@ type Gateway struct {
 
 	mu       sync.Mutex // writers: versions, and one Apply or SetEndpoints at a time
 	versions map[versionKey]*version
+	left     map[fleet.Endpoint]*endpoint // left out, and perhaps not yet drained
 	users    map[seriesKey]*userSet
 	userTurn int64
 }
@@ -46,7 +48,7 @@ func New(o Options) *Gateway {
 	o = o.withDefaults()
 	g := &Gateway{
 		unit: o.Unit, log: o.Logger, limits: o.Limits, opts: o, trusted: o.TrustedProxies,
-		versions: map[versionKey]*version{}, users: map[seriesKey]*userSet{},
+		versions: map[versionKey]*version{}, users: map[seriesKey]*userSet{}, left: map[fleet.Endpoint]*endpoint{},
 	}
 	g.metrics = newMetrics(o.Registry, o.Unit, g)
 	g.table.Store(newTable())
@@ -78,6 +80,10 @@ func (g *Gateway) Apply(ctx context.Context, services []fleet.Service) error {
 	}
 	for _, s := range services {
 		g.aim(t.services[s.Name], s)
+	}
+	before := g.table.Load()
+	for name, r := range t.services {
+		g.restartUsers(before.services[name], r) // before the new generation shows: its counts are none of the old
 	}
 	g.claim.Lock()
 	g.table.Store(t)
@@ -166,6 +172,10 @@ func (g *Gateway) SetEndpoints(service, name string, eps []fleet.Endpoint) {
 	gone := v.setEndpoints(eps, func(e fleet.Endpoint) *endpoint {
 		return &endpoint{id: e.ID, address: e.Address, pool: newPool(e.Address, g.limits)}
 	})
+	maps.DeleteFunc(g.left, func(_ fleet.Endpoint, e *endpoint) bool { return e.inFlight.Load() == 0 })
+	for _, e := range gone {
+		g.left[fleet.Endpoint{Service: service, Version: name, ID: e.id, Address: e.address}] = e
+	}
 	g.mu.Unlock()
 	for _, e := range gone {
 		e.close()

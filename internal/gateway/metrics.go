@@ -142,6 +142,7 @@ func (c *gauges) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(n), k.service, k.version)
 	}
 	for k, u := range g.users {
-		ch <- prometheus.MustNewConstMetric(usersDesc, prometheus.GaugeValue, float64(u.count()), k.service, k.version, k.ring)
+		all, _ := u.counts()
+		ch <- prometheus.MustNewConstMetric(usersDesc, prometheus.GaugeValue, float64(all), k.service, k.version, k.ring)
 	}
 }

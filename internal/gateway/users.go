@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,53 +18,74 @@ import (
 // exactUsers is how many distinct keys are counted exactly; beyond it the count is an estimate within about 1 %.
 const exactUsers = 8192
 
-// userSet counts distinct targeting keys.
-type userSet struct {
-	turn   int64               // order of making
-	recent [1024]atomic.Uint64 // keys just counted, by their low bits, so that most requests need no lock
-
-	mu     sync.Mutex
+// distinct counts distinct hashes.
+type distinct struct {
 	exact  map[uint64]struct{}
 	sketch *hyperloglog.Sketch // set once exact is full
 }
 
+func (d *distinct) insert(h uint64) {
+	if d.sketch != nil {
+		d.sketch.InsertHash(h)
+		return
+	}
+	if d.exact == nil {
+		d.exact = map[uint64]struct{}{}
+	}
+	d.exact[h] = struct{}{}
+	if len(d.exact) > exactUsers {
+		d.sketch = hyperloglog.New14()
+		for k := range d.exact {
+			d.sketch.InsertHash(k)
+		}
+		d.exact = nil
+	}
+}
+
+func (d *distinct) count() int64 {
+	if d.sketch != nil {
+		return int64(d.sketch.Estimate())
+	}
+	return int64(len(d.exact))
+}
+
+// userSet counts the distinct targeting keys of a series: all of them, and those since the service's exposure last
+// changed, so that the sides of a comparison are counted over the same time.
+type userSet struct {
+	turn int64               // order of making
+	last [1024]atomic.Uint64 // keys just counted, by their low bits, so that most requests need no lock
+
+	mu         sync.Mutex
+	all, since distinct
+}
+
 func (u *userSet) add(key string) {
 	h := murmur3.StringSum64(key)
-	slot := &u.recent[h%uint64(len(u.recent))]
+	slot := &u.last[h%uint64(len(u.last))]
 	if h != 0 && slot.Load() == h {
 		return
 	}
 	u.mu.Lock()
-	u.insert(h)
-	u.mu.Unlock()
+	u.all.insert(h)
+	u.since.insert(h)
 	slot.Store(h)
+	u.mu.Unlock()
 }
 
-func (u *userSet) insert(h uint64) {
-	if u.sketch != nil {
-		u.sketch.InsertHash(h)
-		return
-	}
-	if u.exact == nil {
-		u.exact = map[uint64]struct{}{}
-	}
-	u.exact[h] = struct{}{}
-	if len(u.exact) > exactUsers {
-		u.sketch = hyperloglog.New14()
-		for k := range u.exact {
-			u.sketch.InsertHash(k)
-		}
-		u.exact = nil
-	}
-}
-
-func (u *userSet) count() int64 {
+// restart begins to count anew what is counted since the exposure changed.
+func (u *userSet) restart() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.sketch != nil {
-		return int64(u.sketch.Estimate())
+	u.since = distinct{}
+	for i := range u.last {
+		u.last[i].Store(0)
 	}
-	return int64(len(u.exact))
+}
+
+func (u *userSet) counts() (all, since int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.all.count(), u.since.count()
 }
 
 // Users counts the distinct targeting keys per ring and version of a service that it was exposed to so far.
@@ -72,8 +94,8 @@ func (g *Gateway) Users(service string) []fleet.UserCount {
 	defer g.mu.Unlock()
 	var out []fleet.UserCount
 	for k, u := range g.users {
-		if n := u.count(); k.service == service && n > 0 {
-			out = append(out, fleet.UserCount{Ring: k.ring, Version: k.version, Users: n})
+		if all, since := u.counts(); k.service == service && all > 0 {
+			out = append(out, fleet.UserCount{Ring: k.ring, Version: k.version, Users: all, Recent: since})
 		}
 	}
 	slices.SortFunc(out, func(a, b fleet.UserCount) int {
@@ -87,8 +109,55 @@ type savedUsers struct {
 	Service string   `json:"service"`
 	Version string   `json:"version"`
 	Ring    string   `json:"ring"`
-	Exact   []uint64 `json:"exact,omitempty"`
-	Sketch  []byte   `json:"sketch,omitempty"`
+	All     savedSet `json:"all"`
+	Since   savedSet `json:"since"`
+}
+
+type savedSet struct {
+	Exact  []uint64 `json:"exact,omitempty"`
+	Sketch []byte   `json:"sketch,omitempty"`
+}
+
+func (d *distinct) save() (s savedSet, err error) {
+	if d.sketch != nil {
+		s.Sketch, err = d.sketch.MarshalBinary()
+	}
+	for h := range d.exact {
+		s.Exact = append(s.Exact, h)
+	}
+	return s, err
+}
+
+// read turns what was saved into a set of its own.
+func (s savedSet) read() (d distinct, err error) {
+	if len(s.Sketch) > 0 {
+		d.sketch = hyperloglog.New14()
+		err = d.sketch.UnmarshalBinary(s.Sketch)
+	}
+	for _, h := range s.Exact {
+		d.insert(h)
+	}
+	return d, err
+}
+
+// add puts everything of other into d.
+func (d *distinct) add(other distinct) error {
+	for h := range other.exact {
+		d.insert(h)
+	}
+	if other.sketch == nil {
+		return nil
+	}
+	for h := range d.exact {
+		other.sketch.InsertHash(h)
+	}
+	if d.sketch != nil {
+		if err := other.sketch.Merge(d.sketch); err != nil {
+			return err
+		}
+	}
+	d.exact, d.sketch = nil, other.sketch
+	return nil
 }
 
 // SaveUsers returns the counted users, as LoadUsers takes them. Keys are kept as hashes only.
@@ -99,15 +168,11 @@ func (g *Gateway) SaveUsers() ([]byte, error) {
 	for k, u := range g.users {
 		s := savedUsers{Service: k.service, Version: k.version, Ring: k.ring}
 		u.mu.Lock()
-		var err error
-		if u.sketch != nil {
-			s.Sketch, err = u.sketch.MarshalBinary()
-		}
-		for h := range u.exact {
-			s.Exact = append(s.Exact, h)
-		}
+		var err, sinceErr error
+		s.All, err = u.all.save()
+		s.Since, sinceErr = u.since.save()
 		u.mu.Unlock()
-		if err != nil {
+		if err := errors.Join(err, sinceErr); err != nil {
 			return nil, errs.Wrap(errs.Internal, err, "users of %s %s", k.service, k.version)
 		}
 		out = append(out, s)
@@ -121,44 +186,41 @@ func (g *Gateway) LoadUsers(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return errs.Wrap(errs.Invalid, err, "saved users")
 	}
-	sketches := make([]*hyperloglog.Sketch, len(in))
+	sets := make([][2]distinct, len(in))
 	for i, s := range in {
-		if len(s.Sketch) > 0 {
-			sketches[i] = hyperloglog.New14()
-			if err := sketches[i].UnmarshalBinary(s.Sketch); err != nil {
-				return errs.Wrap(errs.Invalid, err, "saved users of %s %s", s.Service, s.Version)
-			}
+		var err, sinceErr error
+		sets[i][0], err = s.All.read()
+		sets[i][1], sinceErr = s.Since.read()
+		if err := errors.Join(err, sinceErr); err != nil {
+			return errs.Wrap(errs.Invalid, err, "saved users of %s %s", s.Service, s.Version)
 		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i, s := range in {
 		u := g.userSet(seriesKey{s.Service, s.Version, s.Ring})
-		if err := u.load(s.Exact, sketches[i]); err != nil {
+		u.mu.Lock()
+		err := errors.Join(u.all.add(sets[i][0]), u.since.add(sets[i][1]))
+		u.mu.Unlock()
+		if err != nil {
 			return errs.Wrap(errs.Invalid, err, "saved users of %s %s", s.Service, s.Version)
 		}
 	}
 	return nil
 }
 
-func (u *userSet) load(exact []uint64, sketch *hyperloglog.Sketch) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if sketch != nil {
-		for h := range u.exact {
-			sketch.InsertHash(h)
-		}
-		if u.sketch != nil {
-			if err := sketch.Merge(u.sketch); err != nil {
-				return err
-			}
-		}
-		u.exact, u.sketch = nil, sketch
+// restartUsers counts a service's users anew when its exposure differs from that of the table before. g.mu is held.
+func (g *Gateway) restartUsers(before, now *route) {
+	if before == nil || slices.EqualFunc(before.targets, now.targets, func(a, b *target) bool {
+		return a == nil && b == nil || a != nil && b != nil && a.version == b.version
+	}) {
+		return
 	}
-	for _, h := range exact {
-		u.insert(h)
+	for k, u := range g.users {
+		if k.service == now.service {
+			u.restart()
+		}
 	}
-	return nil
 }
 
 // userSet returns the set of a series, made when there is none. g.mu is held.

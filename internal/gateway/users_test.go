@@ -17,7 +17,7 @@ func TestUsersCount(t *testing.T) {
 				u.add(fmt.Sprint("user-", i))
 			}
 		}
-		got := u.count()
+		got, _ := u.counts()
 		if off := math.Abs(float64(got) - float64(n)); n <= exactUsers && off != 0 || off > 0.03*float64(n) {
 			t.Errorf("%d users counted as %d", n, got)
 		}
@@ -45,11 +45,12 @@ func TestUsersSurviveRestart(t *testing.T) {
 	if err := after.LoadUsers(saved); err != nil {
 		t.Fatal(err)
 	}
-	want := []fleet.UserCount{{Ring: "all", Version: "v1", Users: before.userSet(k).count()}, {Ring: "all", Version: "v2", Users: 20}}
+	many, recent := before.userSet(k).counts()
+	want := []fleet.UserCount{{Ring: "all", Version: "v1", Users: many, Recent: recent}, {Ring: "all", Version: "v2", Users: 20, Recent: 20}}
 	if got := after.Users("shop"); len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	for _, bad := range []string{"", "{", `[{"sketch":"AAAA"}]`} {
+	for _, bad := range []string{"", "{", `[{"all":{"sketch":"AAAA"}}]`} {
 		if err := after.LoadUsers([]byte(bad)); !errs.Is(err, errs.Invalid) {
 			t.Errorf("%q: got %v, want an error of kind invalid", bad, err)
 		}
@@ -73,5 +74,38 @@ func TestUsersAreForgotten(t *testing.T) {
 	r.apply()
 	if n := len(r.Users("shop")); n != 0 {
 		t.Errorf("%d sets of a service that is gone", n)
+	}
+}
+
+// The users of both sides are counted from the moment that the exposure changed.
+func TestRecentUsersBeginAnewWithTheExposure(t *testing.T) {
+	g := New(Options{})
+	expose := func(early string) {
+		s := fleet.Service{Name: "shop", Rings: []fleet.Ring{{Name: "early", Percent: 5}, {Name: "all"}}, Salt: "s", Exposure: []string{early, "v1"}}
+		if err := g.Apply(t.Context(), []fleet.Service{s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	visit := func(ring, version string, users ...string) {
+		for _, u := range users {
+			g.mu.Lock()
+			set := g.userSet(seriesKey{"shop", version, ring})
+			g.mu.Unlock()
+			set.add(u)
+		}
+	}
+	expose("v1")
+	visit("all", "v1", "ann", "bob")
+	expose("v1") // nothing changes
+	visit("all", "v1", "cid")
+	if got := g.Users("shop")[0]; got.Users != 3 || got.Recent != 3 {
+		t.Errorf("before the change: %+v", got)
+	}
+	expose("v2")
+	visit("all", "v1", "bob")
+	visit("early", "v2", "dan")
+	got := g.Users("shop")
+	if len(got) != 2 || got[0].Users != 3 || got[0].Recent != 1 || got[1].Recent != 1 {
+		t.Errorf("after the change: %+v", got)
 	}
 }

@@ -351,7 +351,7 @@ func (i *instance) end(ctx context.Context) {
 }
 
 func (i *instance) drain(ctx context.Context, ep fleet.Endpoint, limit time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
@@ -360,5 +360,5 @@ func (i *instance) drain(ctx context.Context, ep fleet.Endpoint, limit time.Dura
 		case <-ctx.Done():
 		}
 	}()
-	i.rt.opt.Traffic.Drain(ctx, ep)
+	i.rt.opt.Traffic.Drain(ctx, ep, limit)
 }

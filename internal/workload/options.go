@@ -19,8 +19,9 @@ type Artifacts interface {
 type Traffic interface {
 	// SetEndpoints replaces the endpoints of a version. When it returns, no new request goes to one left out.
 	SetEndpoints(service, version string, eps []fleet.Endpoint)
-	// Drain returns when no request is in flight at an endpoint that was left out, or when ctx ends.
-	Drain(ctx context.Context, ep fleet.Endpoint)
+	// Drain returns when no request is in flight at an endpoint that was left out, when ctx ends, or after limit;
+	// streams may be given longer.
+	Drain(ctx context.Context, ep fleet.Endpoint, limit time.Duration)
 }
 
 // Options of a Runtime. Dir, Traffic and, for slots with a digest, Artifacts are required.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ringfence/ringfence/internal/fleet"
 )
@@ -31,7 +32,9 @@ func (t *traffic) SetEndpoints(_, version string, eps []fleet.Endpoint) {
 	}
 }
 
-func (t *traffic) Drain(ctx context.Context, ep fleet.Endpoint) {
+func (t *traffic) Drain(ctx context.Context, ep fleet.Endpoint, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	t.note("drain " + ep.ID)
 	if t.drain != nil {
 		t.drain(ctx, ep)

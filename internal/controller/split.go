@@ -1,0 +1,60 @@
+package controller
+
+import (
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+// split is how many users each side has got since the exposure last changed, among those whom a percentage placed.
+// A canary that loses users, or a router that sends them astray, shows in it (sample-ratio mismatch).
+type split struct{ canary, stable int64 }
+
+// byShare reports whether chance alone decides about a ring's members: a percentage, or everyone who is left.
+func byShare(state rollout.State, ring int) bool {
+	return len(state.Members[ring].Audience) == 0
+}
+
+// expectedShare is the share of the users placed by chance who should be on the new version; 0 when that cannot be
+// said: in a ring with a rule, with such a ring between percentages, or when everyone has it.
+func expectedShare(state rollout.State) float64 {
+	if state.Everyone() || !byShare(state, state.Ring) {
+		return 0
+	}
+	chance := false
+	for i := range state.Members {
+		if chance && !byShare(state, i) {
+			return 0
+		}
+		chance = chance || byShare(state, i)
+	}
+	return state.Members[state.Ring].Percent / 100
+}
+
+func splitOf(status fleet.ServiceStatus, state rollout.State) (s split) {
+	chance := map[string]bool{}
+	for i, m := range state.Members {
+		chance[m.Name] = byShare(state, i)
+	}
+	for _, u := range status.Users {
+		switch {
+		case !chance[u.Ring]:
+		case u.Version == state.To:
+			s.canary += u.Recent
+		case u.Version == state.From:
+			s.stable += u.Recent
+		}
+	}
+	return s
+}
+
+// addTo puts the users who came since the last call into the last sample that has both sides.
+func (s *split) addTo(samples []health.Sample, now split) {
+	for i := len(samples) - 1; i >= 0; i-- {
+		if c, st := samples[i].Canary, samples[i].Stable; c != nil && st != nil {
+			c.Users, st.Users = max(0, now.canary-s.canary), max(0, now.stable-s.stable)
+			s.canary, s.stable = max(s.canary, now.canary), max(s.stable, now.stable)
+			return
+		}
+	}
+}
