@@ -165,6 +165,9 @@ func toldOfRollout(out *entry, e rollout.Event, id string) string {
 }
 
 func toldOfEnding(out *entry, e rollout.Event, id, who string) string {
+	if strings.HasPrefix(out.Actor, "user:") && e.Reason != "" && !strings.HasSuffix(e.Reason, out.Actor) {
+		out.Reason = "“" + e.Reason + "”" // a person's own words
+	}
 	switch out.Type {
 	case rollout.EvPaused:
 		out.Tone = "hold"
