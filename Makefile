@@ -40,7 +40,7 @@ storm: build ## kill the planes 200 times during rollouts under traffic
 	@RINGFENCE_STORM=200 $(GO) test -count=1 -timeout 60m -run TestStorm -v ./test/crash/
 
 bench: ## ring lookup, Next, e-process update, event append on both stores
-	@$(GO) test -run '^$$' -bench 'Lookup|Next|Add|Append' -benchmem ./internal/exposure ./internal/rollout ./internal/health ./internal/store/...
+	@$(GO) test -run '^$$' -bench '^Benchmark(Lookup|Next|Add|Append|Proxy)' -benchmem ./internal/exposure ./internal/rollout ./internal/health ./internal/store/... ./internal/gateway
 
 bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
 	@$(GO) run ./bench/gateway
