@@ -103,6 +103,7 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 }
 
 func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
+	defer shrinkLater()()
 	if err := d.agent.Restore(ctx); err != nil {
 		return err
 	}

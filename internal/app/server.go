@@ -75,10 +75,14 @@ func Server(ctx context.Context, c ServerConfig) error {
 }
 
 func openStore(ctx context.Context, c ServerConfig) (Store, error) {
-	if strings.HasPrefix(c.Database, "postgres://") || strings.HasPrefix(c.Database, "postgresql://") {
+	switch {
+	case c.Database == "":
+		return sqlite.Open(ctx, filepath.Join(c.Data, "ringfence.db"))
+	case strings.HasPrefix(c.Database, "postgres://") || strings.HasPrefix(c.Database, "postgresql://"):
 		return postgres.Open(ctx, c.Database)
 	}
-	return sqlite.Open(ctx, filepath.Join(c.Data, "ringfence.db"))
+	scheme, _, _ := strings.Cut(c.Database, ":") // the rest may hold a password
+	return nil, errs.E(errs.Invalid, "database: expected postgres://…, or nothing for SQLite in the data folder, got %.20q…", scheme)
 }
 
 func newServer(ctx context.Context, c ServerConfig) (*server, error) {
@@ -108,6 +112,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 }
 
 func (s *server) run(ctx context.Context, l net.Listener) error {
+	defer shrinkLater()()
 	handler, err := s.handler()
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ func Up(ctx context.Context, c UpConfig) error {
 	if err := writeRunFile(c.Data, "up", RunFile{URL: "http://" + c.Listen, Gateway: c.Gateway}); err != nil {
 		return err
 	}
+	defer shrinkLater()()
 	// The control plane ends last: the data plane's last report reaches it.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	group, ctx := errgroup.WithContext(ctx)
