@@ -100,7 +100,6 @@ func (r *run) conclude(context.Context) error {
 	_ = w.Flush()
 	t := r.summary.Traffic
 	fmt.Fprintf(r.Out, "\n%d requests; %d failed by the service; %d failed by Ringfence\n", t.Requests, t.FailedByService, t.FailedByRingfence)
-	fmt.Fprintf(r.Out, "UI: %s\n", r.url)
 	return broken
 }
 
