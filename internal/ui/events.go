@@ -44,6 +44,9 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, v *visit) error 
 		return err
 	}
 	p.Events = among(entriesOf(events))
+	for i, e := range p.Events {
+		p.Events[i].Mark = e.Hash[:min(8, len(e.Hash))]
+	}
 	if n := len(events); n == eventsOnPage && events[n-1].Seq > 1 {
 		p.Older = eventsURL(p.Subject, p.Type, events[n-1].Seq)
 	}

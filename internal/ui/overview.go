@@ -115,7 +115,9 @@ func (s *Server) card(ctx context.Context, r resource.Resource, now time.Time) (
 		}
 		c.Verdict = rollout.Judge(*c.Rollout, ev)
 	}
-	c.Waiting = brief(c.Waiting)
+	if c.Waiting = brief(c.Waiting); c.InFlight && paused(*c.Rollout) {
+		c.Waiting = pausedText(*c.Rollout)
+	}
 	c.Tone, c.Mood = c.mood(now.Sub(seen) > unseen)
 	if c.Rollout != nil {
 		rings := ringsOf(*c.Rollout, c.Verdict, now)

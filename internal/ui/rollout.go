@@ -72,6 +72,9 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 		waiting = state.Reason
 	}
 	p.Waiting = sentenceCase(brief(waiting))
+	if paused(state) {
+		p.Waiting = pausedText(state)
+	}
 	p.Settled = state.Phase.Ended() || state.Phase == rollout.RollingBack
 	p.gather(ev)
 	p.Rings = ringsOf(state, p.Verdict, v.Now)
@@ -174,7 +177,7 @@ func headline(s rollout.State, ring string) (phase, text string) {
 	switch {
 	case s.Phase == rollout.Starting:
 		return "Starting", s.To + " is being started; nobody sees it yet"
-	case s.Paused && !s.Phase.Ended() && s.Phase != rollout.RollingBack:
+	case paused(s):
 		return "Paused", "Paused in ring " + ring
 	case s.Phase == rollout.Exposing:
 		return "Switching", "Ring " + ring + " is being switched to " + s.To
@@ -188,6 +191,19 @@ func headline(s rollout.State, ring string) (phase, text string) {
 		return "Rolled back", "Everyone has " + before(s) + " again"
 	}
 	return "Superseded", "A newer rollout took its place"
+}
+
+// paused says that a pause is what a rollout waits for.
+func paused(s rollout.State) bool {
+	return s.Paused && (s.Phase == rollout.Exposing || s.Phase == rollout.Baking)
+}
+
+func pausedText(s rollout.State) string {
+	text := "Nothing moves outward until it is resumed. Harm is still taken back."
+	if s.Reason != "" {
+		text = "“" + s.Reason + "” " + text
+	}
+	return text
 }
 
 func before(s rollout.State) string {

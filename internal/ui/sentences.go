@@ -23,8 +23,8 @@ type entry struct {
 	Link    string
 	Details string
 	Gates   []gateView
-	Of      string // what it happened to, and the begin of its hash, where events of all sorts stand together
-	Mark    string
+	Of      string // what it happened to, where events of all sorts stand together
+	Mark    string // the begin of its hash, where the record is looked at
 }
 
 // entriesOf tells of events in the order given.
@@ -40,7 +40,7 @@ func entriesOf(events []audit.Event) []entry {
 func among(entries []entry) []entry {
 	for i, e := range entries {
 		kind, name, _ := strings.Cut(e.Subject, "/")
-		entries[i].Of, entries[i].Mark = kind, e.Hash[:min(8, len(e.Hash))]
+		entries[i].Of = kind
 		switch kind {
 		case "rollout", "service":
 			entries[i].Of = name
@@ -53,9 +53,9 @@ func among(entries []entry) []entry {
 	return entries
 }
 
-// brief is the first of several reasons.
+// brief is the first of several reasons, without the verdict, which stands beside it.
 func brief(reasons string) string {
-	first, _, _ := strings.Cut(reasons, ".; ")
+	first, _, _ := strings.Cut(strings.TrimPrefix(reasons, "verdict is hold: "), ".; ")
 	return first
 }
 
