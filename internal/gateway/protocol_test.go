@@ -79,44 +79,46 @@ func (r *rig) raw(request string) string {
 	return string(b)
 }
 
-func TestResponses(t *testing.T) {
-	tests := []struct {
-		name, method, answer string
-		code                 int
-		body                 string
-		header               map[string]string
-		failure              string
-	}{
-		{name: "length", answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: 1\r\n\r\nhi", code: 200, body: "hi", header: map[string]string{"X-A": "1"}},
-		{name: "no type is guessed", answer: "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", code: 200, body: "<html>", header: map[string]string{"Content-Type": ""}},
-		{name: "chunked", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", code: 200, body: "hi"},
-		{name: "until close", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi", code: 200, body: "hi", header: map[string]string{"Connection": ""}},
-		{name: "http 1.0", answer: "HTTP/1.0 200 OK\r\n\r\nhi", code: 200, body: "hi"},
-		{name: "no content", answer: "HTTP/1.1 204 No Content\r\n\r\n", code: 204},
-		{name: "not modified", answer: "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 9\r\n\r\n", code: 304, header: map[string]string{"Etag": `"x"`}},
-		{name: "head", method: "HEAD", answer: "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", code: 200, header: map[string]string{"Content-Length": "7"}},
-		{name: "bare line feeds", answer: "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", code: 200, body: "hi"},
-		{name: "hop by hop", answer: "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-End: 2\r\nContent-Length: 0\r\n\r\n", code: 200,
-			header: map[string]string{"X-Hop": "", "Keep-Alive": "", "X-End": "2"}},
-		{name: "the service's own failure", answer: "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno", code: 503, body: "no", header: map[string]string{"Proxy-Status": ""}},
-		{name: "long header", answer: "HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("a", 20000) + "\r\nContent-Length: 0\r\n\r\n", code: 200, header: map[string]string{"X-Long": strings.Repeat("a", 20000)}},
-		{name: "large body", answer: "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + strings.Repeat("b", 200000), code: 200, body: strings.Repeat("b", 200000)},
+// responses are what a service may answer, and what becomes of it.
+var responses = []struct {
+	name, method, answer string
+	code                 int
+	body                 string
+	header               map[string]string
+	failure              string
+}{
+	{name: "length", answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: 1\r\n\r\nhi", code: 200, body: "hi", header: map[string]string{"X-A": "1"}},
+	{name: "no type is guessed", answer: "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", code: 200, body: "<html>", header: map[string]string{"Content-Type": ""}},
+	{name: "chunked", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", code: 200, body: "hi"},
+	{name: "until close", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi", code: 200, body: "hi", header: map[string]string{"Connection": ""}},
+	{name: "http 1.0", answer: "HTTP/1.0 200 OK\r\n\r\nhi", code: 200, body: "hi"},
+	{name: "no content", answer: "HTTP/1.1 204 No Content\r\n\r\n", code: 204},
+	{name: "not modified", answer: "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 9\r\n\r\n", code: 304, header: map[string]string{"Etag": `"x"`}},
+	{name: "head", method: "HEAD", answer: "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", code: 200, header: map[string]string{"Content-Length": "7"}},
+	{name: "bare line feeds", answer: "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", code: 200, body: "hi"},
+	{name: "hop by hop", answer: "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nX-End: 2\r\nContent-Length: 0\r\n\r\n", code: 200,
+		header: map[string]string{"X-Hop": "", "Keep-Alive": "", "X-End": "2"}},
+	{name: "the service's own failure", answer: "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno", code: 503, body: "no", header: map[string]string{"Proxy-Status": ""}},
+	{name: "long header", answer: "HTTP/1.1 200 OK\r\nX-Long: " + strings.Repeat("a", 20000) + "\r\nContent-Length: 0\r\n\r\n", code: 200, header: map[string]string{"X-Long": strings.Repeat("a", 20000)}},
+	{name: "large body", answer: "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + strings.Repeat("b", 200000), code: 200, body: strings.Repeat("b", 200000)},
 
-		{name: "two lengths", answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi!", code: 502, failure: protocolError},
-		{name: "the same length twice", answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", code: 200, body: "hi", header: map[string]string{"Content-Length": "2"}},
-		{name: "negative length", answer: "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nhi", code: 502, failure: protocolError},
-		{name: "signed length", answer: "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nhi", code: 502, failure: protocolError},
-		{name: "empty length", answer: "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhi", code: 502, failure: protocolError},
-		{name: "folded line", answer: "HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n", code: 502, failure: protocolError},
-		{name: "space before colon", answer: "HTTP/1.1 200 OK\r\nX-A : 1\r\nContent-Length: 0\r\n\r\n", code: 502, failure: protocolError},
-		{name: "control character", answer: "HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 0\r\n\r\n", code: 502, failure: protocolError},
-		{name: "unknown coding", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhi", code: 502, failure: protocolError},
-		{name: "not http", answer: "SSH-2.0-OpenSSH_9.2\r\n\r\n", code: 502, failure: protocolError},
-		{name: "endless header", answer: "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 300) + "\r\n", code: 502, failure: headerTooLarge},
-		{name: "uninvited switch", answer: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", code: 502, failure: upgradeFailed},
-		{name: "cut header", answer: "HTTP/1.1 200 OK\r\nConte", code: 502, failure: incomplete},
-	}
-	for _, tt := range tests {
+	{name: "two lengths", answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi!", code: 502, failure: protocolError},
+	{name: "the same length twice", answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", code: 200, body: "hi", header: map[string]string{"Content-Length": "2"}},
+	{name: "negative length", answer: "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nhi", code: 502, failure: protocolError},
+	{name: "signed length", answer: "HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nhi", code: 502, failure: protocolError},
+	{name: "empty length", answer: "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhi", code: 502, failure: protocolError},
+	{name: "folded line", answer: "HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n", code: 502, failure: protocolError},
+	{name: "space before colon", answer: "HTTP/1.1 200 OK\r\nX-A : 1\r\nContent-Length: 0\r\n\r\n", code: 502, failure: protocolError},
+	{name: "control character", answer: "HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 0\r\n\r\n", code: 502, failure: protocolError},
+	{name: "unknown coding", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhi", code: 502, failure: protocolError},
+	{name: "not http", answer: "SSH-2.0-OpenSSH_9.2\r\n\r\n", code: 502, failure: protocolError},
+	{name: "endless header", answer: "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: "+strings.Repeat("a", 1000)+"\r\n", 300) + "\r\n", code: 502, failure: headerTooLarge},
+	{name: "uninvited switch", answer: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", code: 502, failure: upgradeFailed},
+	{name: "cut header", answer: "HTTP/1.1 200 OK\r\nConte", code: 502, failure: incomplete},
+}
+
+func TestResponses(t *testing.T) {
+	for _, tt := range responses {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, Options{})
 			ends := strings.Contains(tt.answer, "close") || strings.HasPrefix(tt.answer, "HTTP/1.0") || tt.failure == incomplete
