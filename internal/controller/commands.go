@@ -70,13 +70,8 @@ func (l Live) slotsFor(next fleet.Slot) map[string]fleet.Slot {
 }
 
 func (s situation) newState(live Live, rel resource.Release, actor string) rollout.State {
-	st := rollout.State{
-		ID: live.Rollout, Service: live.Service, From: live.Stable, To: rel.Version, By: actor,
-		Plan: s.spec.Plan, Members: s.spec.Exposure, Salt: s.spec.Salt, Gates: gatesOf(s.spec.Gates), Within: s.spec.Service.Ready.Within,
-	}
-	for _, r := range s.spec.Rings {
-		st.Rings = append(st.Rings, rollout.Ring{Name: r.Name, Purpose: r.Purpose, Bake: r.Bake})
-	}
+	st := rollout.Planned(s.spec)
+	st.ID, st.Service, st.From, st.To, st.By = live.Rollout, live.Service, live.Stable, rel.Version, actor
 	return st
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
-	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
 
@@ -28,13 +27,10 @@ type stageCase struct {
 }
 
 type gateCase struct {
-	gate    health.Gate
-	process *health.Process // nil when nothing is left to compare with and there is no limit
-	seen    int64           // requests to the new version
-	split   split           // users of each side that the process knows of
-	over    string
-	read    time.Time // end of the last sample that was added
-	hurt    time.Time // start of the first sample with a bad event: no bad event was earlier
+	rollout.Trial
+	split split     // users of each side that the trial knows of
+	read  time.Time // end of the last sample that was added
+	hurt  time.Time // start of the first sample with a bad event: no bad event was earlier
 }
 
 // observe gathers what is seen of the rollout in flight. What cannot be seen is left out, which holds.
@@ -94,7 +90,7 @@ func (c *Controller) judge(ctx context.Context, state rollout.State, users split
 		} else if now.Sub(g.read) > sampleAge {
 			stale = fmt.Sprintf("no metrics since %s", g.read.Format(time.RFC3339))
 		}
-		j := g.judgement()
+		j := g.Judgement()
 		if stale != "" && j.Verdict == health.Pass {
 			j.Verdict, j.Reasons = health.Hold, append(j.Reasons, stale)
 		}
@@ -116,39 +112,15 @@ func (c *Controller) caseOf(state rollout.State) *stageCase {
 		return sc
 	}
 	sc := &stageCase{key: key}
-	for _, g := range state.Gates {
-		gc := gateCase{over: g.Over, read: stage.Exposed}
-		if state.Everyone() {
-			g.Compare = "none" // nobody is left on the version before
-		}
-		g.ExpectedShare = expectedShare(state)
-		g.Alpha /= float64(len(state.Rings)) // each ring spends an equal part of the bound
-		gc.gate = g
-		if g.Judges() {
-			gc.process = health.NewProcess(g)
-		}
-		sc.gates = append(sc.gates, gc)
+	for _, t := range state.Trials() {
+		sc.gates = append(sc.gates, gateCase{Trial: t, read: stage.Exposed})
 	}
 	c.cases[state.Service] = sc
 	return sc
 }
 
-// judgement is the process's, or without one that enough requests were seen: its comparison was made in the rings before.
-func (g *gateCase) judgement() health.Judgement {
-	if g.process != nil {
-		return g.process.Judgement()
-	}
-	more := max(0, *g.gate.MinRequests-g.seen)
-	j := health.Judgement{Gate: g.gate, Verdict: health.Pass, Evidence: health.Evidence{PValue: 1, Threshold: 1 / g.gate.Alpha, CanaryRequests: g.seen, MoreRequests: more},
-		Reasons: []string{fmt.Sprintf("%s: everyone has the new version, so nothing is left to compare with", g.gate.Signal)}}
-	if more > 0 {
-		j.Verdict, j.Reasons = health.Hold, append(j.Reasons, fmt.Sprintf("%d more requests are needed", more))
-	}
-	return j
-}
-
 func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, users split, now time.Time) error {
-	samples, ends, err := m.Counts(ctx, state.Service, state.To, state.From, g.over, g.read, now)
+	samples, ends, err := m.Counts(ctx, state.Service, state.To, state.From, g.Gate.Over, g.read, now)
 	if err != nil {
 		return err
 	}
@@ -158,31 +130,9 @@ func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, user
 			g.hurt = g.read
 		}
 		g.read = ends[i]
-		if s.Canary != nil {
-			g.seen += s.Canary.Requests
-		}
-		if g.process == nil {
-			continue
-		}
-		if err := g.process.Add(s); err != nil {
+		if err := g.Add(s); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// gatesOf turns a plan's gates into those that are judged.
-func gatesOf(gates []resource.Gate) []health.Gate {
-	var out []health.Gate
-	for _, g := range gates {
-		h := health.Gate{Signal: g.Signal, Compare: g.Compare, Alpha: g.Alpha, MaxRatio: g.MaxRatio, MaxShare: g.MaxShare}
-		if n := g.MinRequests; n != 0 {
-			h.MinRequests = &n
-		}
-		if g.Signal == "latency" {
-			h.Over = strconv.FormatFloat(time.Duration(g.Over).Seconds(), 'g', -1, 64)
-		}
-		out = append(out, health.Defaults(h))
-	}
-	return out
 }

@@ -10,31 +10,10 @@ import (
 // A canary that loses users, or a router that sends them astray, shows in it (sample-ratio mismatch).
 type split struct{ canary, stable int64 }
 
-// byShare reports whether chance alone decides about a ring's members: a percentage, or everyone who is left.
-func byShare(state rollout.State, ring int) bool {
-	return len(state.Members[ring].Audience) == 0
-}
-
-// expectedShare is the share of the users placed by chance who should be on the new version; 0 when that cannot be
-// said: in a ring with a rule, with such a ring between percentages, or when everyone has it.
-func expectedShare(state rollout.State) float64 {
-	if state.Everyone() || !byShare(state, state.Ring) {
-		return 0
-	}
-	chance := false
-	for i := range state.Members {
-		if chance && !byShare(state, i) {
-			return 0
-		}
-		chance = chance || byShare(state, i)
-	}
-	return state.Members[state.Ring].Percent / 100
-}
-
 func splitOf(status fleet.ServiceStatus, state rollout.State) (s split) {
 	chance := map[string]bool{}
 	for i, m := range state.Members {
-		chance[m.Name] = byShare(state, i)
+		chance[m.Name] = state.ByChance(i)
 	}
 	for _, u := range status.Users {
 		switch {
