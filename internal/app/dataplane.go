@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -167,38 +165,6 @@ func (d *dataPlane) health(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(page)
-}
-
-// logs streams instances' output to whoever has the data plane's token.
-func (d *dataPlane) logs(w http.ResponseWriter, r *http.Request) {
-	if !access.Bearer(r, d.token) {
-		http.Error(w, "the data plane's token is needed", http.StatusUnauthorized)
-		return
-	}
-	q := r.URL.Query()
-	instance, _ := strconv.Atoi(q.Get("instance"))
-	tail, _ := strconv.Atoi(q.Get("tail"))
-	logs, err := d.runtime.Logs(r.Context(), workload.LogQuery{
-		Service: q.Get("service"), Version: q.Get("version"), Instance: instance, Tail: tail, Follow: q.Get("follow") == "true",
-	})
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	}
-	defer logs.Close()
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.Copy(flushing{w, http.NewResponseController(w)}, logs)
-}
-
-type flushing struct {
-	io.Writer
-	control *http.ResponseController
-}
-
-func (f flushing) Write(b []byte) (int, error) {
-	n, err := f.Writer.Write(b)
-	_ = f.control.Flush()
-	return n, err
 }
 
 // traffic fits the gateway to the process runtime.

@@ -30,7 +30,7 @@ func ReadRunFile(data, plane string) (RunFile, error) {
 	var r RunFile
 	b, err := os.ReadFile(runPath(data, plane))
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, errs.E(errs.Missing, "no %s has run in %s", plane, data)
+		return r, errs.E(errs.Missing, "ringfence %s has not run in %s", plane, data)
 	}
 	if err != nil {
 		return r, err
@@ -85,7 +85,7 @@ func lockFolder(data, plane string) (*os.File, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close()
 		running, _ := ReadRunFile(data, plane)
-		return nil, errs.E(errs.Conflict, "a %s runs in %s already (process %d)", plane, data, running.PID).
+		return nil, errs.E(errs.Conflict, "ringfence %s runs in %s already (process %d)", plane, data, running.PID).
 			Next("stop it with: ringfence down --data %s", data)
 	}
 	return f, nil
