@@ -173,7 +173,7 @@ func (i *interims) stop() {
 }
 
 var (
-	os504       = errors.New("no response in time")
+	errNoAnswer = errors.New("no response in time")
 	errStreamIn = errors.New("the stream's time is over")
 )
 
@@ -193,7 +193,7 @@ func (x *exchange) limitAnswer(body *h2body, cancel context.CancelCauseFunc) (st
 		case body.open():
 			t.Reset(d)
 		default:
-			cancel(os504)
+			cancel(errNoAnswer)
 		}
 	})
 	return func() {
@@ -214,7 +214,7 @@ func (x *exchange) noHTTP2(ctx context.Context, ep *endpoint, body *h2body, err 
 	case body != nil && body.large.Load():
 		x.refuse(http.StatusRequestEntityTooLarge, requestError, "the request body is larger than the service takes")
 		return answered
-	case context.Cause(ctx) == os504:
+	case context.Cause(ctx) == errNoAnswer:
 		x.failure = responseTimeout
 	default:
 		x.failure = terminated
