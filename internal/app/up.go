@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -62,25 +63,53 @@ func Up(ctx context.Context, c UpConfig) error {
 	return group.Wait()
 }
 
-// fixAddresses turns port 0 into a port of its own, so that a plane that is started again has the same one.
+// fixAddresses turns port 0 into a port of its own, so that a plane that is started again has the same one: the
+// one that it had before, where a plane that outlived an earlier Up still has it or nobody has.
 func (c *UpConfig) fixAddresses() error {
-	for _, addr := range []*string{&c.Listen, &c.Gateway, &c.Admin} {
-		host, port, err := net.SplitHostPort(*addr)
+	server, _ := ReadRunFile(c.Data, "server")
+	plane, _ := ReadRunFile(filepath.Join(c.Data, "dataplane"), "dataplane")
+	for _, a := range []struct {
+		addr   *string
+		before string
+		pid    int
+	}{
+		{&c.Listen, strings.TrimPrefix(server.URL, "http://"), server.PID},
+		{&c.Gateway, plane.Gateway, plane.PID},
+		{&c.Admin, strings.TrimPrefix(plane.URL, "http://"), plane.PID},
+	} {
+		host, port, err := net.SplitHostPort(*a.addr)
 		if err != nil {
-			return errs.E(errs.Invalid, "address %q: expected host:port", *addr)
+			return errs.E(errs.Invalid, "address %q: expected host:port", *a.addr)
 		}
 		if port != "0" {
 			continue
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
+		if a.before != "" && alive(a.pid) {
+			*a.addr = a.before
+			continue
+		}
+		if *a.addr, err = freeAddress(a.before, net.JoinHostPort(host, "0")); err != nil {
 			return err
 		}
-		*addr = l.Addr().String()
-		_ = l.Close()
 	}
 	return nil
 }
+
+// freeAddress returns the first of the addresses that can be listened on.
+func freeAddress(candidates ...string) (free string, err error) {
+	for _, addr := range candidates {
+		if addr == "" {
+			continue
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err == nil {
+			return l.Addr().String(), l.Close()
+		}
+	}
+	return "", err
+}
+
+func alive(pid int) bool { return pid > 0 && unix.Kill(pid, 0) == nil }
 
 func (c *UpConfig) serverArgs() []string {
 	return []string{"server", "--data", c.Data, "--listen", c.Listen,
