@@ -67,6 +67,9 @@ func sharedServer(t testing.TB, durable bool) *Server {
 // NeedBinaries returns the folder of PostgreSQL's programs. It skips the test when there is none, or fails it in CI.
 func NeedBinaries(t testing.TB) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("no server is started in a short run")
+	}
 	bin := findBinaries()
 	switch {
 	case bin != "":

@@ -72,6 +72,9 @@ func refill(t testing.TB, p Place) {
 }
 
 func testBackup(t *testing.T, p Place) {
+	if testing.Short() {
+		t.Skip("a large backup takes its time")
+	}
 	s := Open(t, p)
 	empty := Backup(t, s)
 	if err := s.Restore(t.Context(), bytes.NewReader(empty)); err != nil {
