@@ -42,6 +42,8 @@ func (s situation) start(rel resource.Release, actor string, replace bool, now t
 	case s.inFlight() && !replace:
 		return d, errs.E(errs.Conflict, "rollout %s of %s is in flight (%s)", d.state.ID, d.state.To, d.state.Phase).
 			Next("wait for it, abort it, or give it up with --replace")
+	case s.inFlight() && d.state.Leaves() == rel.Version:
+		return d, errs.E(errs.Conflict, "rollout %s takes %s back", d.state.ID, rel.Version)
 	}
 	d.live.Unit = s.unit()
 	d.live.Count++
@@ -52,6 +54,7 @@ func (s situation) start(rel resource.Release, actor string, replace bool, now t
 			return d, err
 		}
 		d.gone = rollout.FoldAll(d.state, d.goneEvents)
+		d.live.Stable = d.state.Leaves()
 	}
 	d.live.Slots = d.live.slotsFor(slotOf(s.spec, rel))
 	var started rollout.Event
@@ -93,6 +96,10 @@ func (c *Controller) Command(ctx context.Context, verb rollout.Verb, actor, whic
 	current, err := c.Find(ctx, which)
 	if err != nil {
 		return current, err
+	}
+	if other, err := c.readRollout(ctx, which); err == nil && other.value.ID != current.ID {
+		return current, errs.E(errs.Conflict, "%s is a service, and also a rollout of %s", which, other.value.Service).
+			Next("name the rollout %s, or the service %s", current.ID, other.value.Service)
 	}
 	err = c.retry(ctx, current.Service, func(sit situation) (decision, error) {
 		d := decision{live: sit.live.value, state: sit.rollout.value}
@@ -162,14 +169,19 @@ func (c *Controller) Live(ctx context.Context, service string) (Live, error) {
 
 // Waiting says in one sentence what a rollout is waiting for now, with the evidence so far.
 func (c *Controller) Waiting(ctx context.Context, id string, now time.Time) (string, rollout.Evidence, error) {
-	state, err := c.Find(ctx, id)
+	v, err := c.readRollout(ctx, id)
 	if err != nil {
 		return "", rollout.Evidence{}, err
 	}
+	state := v.value
 	sit, err := c.situation(ctx, state.Service)
-	if err != nil || sit.rollout.value.ID != state.ID {
-		return state.Reason, rollout.Evidence{}, err
+	if errs.Is(err, errs.Missing) || err == nil && sit.rollout.value.ID != state.ID {
+		return state.Reason, rollout.Evidence{}, nil // it is over
 	}
+	if err != nil {
+		return "", rollout.Evidence{}, err
+	}
+	state = sit.rollout.value
 	ev := c.observe(ctx, sit, now)
 	return state.Waiting(ev, now), ev, nil
 }

@@ -97,6 +97,9 @@ func (c *Controller) Wake() {
 	}
 }
 
+// stepLimit is how long the steps of one service may hold up those of the others.
+const stepLimit = 15 * time.Second
+
 func (c *Controller) stepAll(ctx context.Context) {
 	lives, err := c.lives(ctx)
 	if err != nil {
@@ -112,8 +115,10 @@ func (c *Controller) stepAll(ctx context.Context) {
 
 // settle takes steps of one service until there is nothing left to do now.
 func (c *Controller) settle(ctx context.Context, service string) error {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
 	for range 100 {
-		moved, err := c.step(ctx, service, time.Now())
+		moved, err := c.step(ctx, service, time.Now().UTC())
 		if errs.Is(err, errs.Conflict) {
 			continue // another was faster: decide again on the new state
 		}

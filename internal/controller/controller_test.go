@@ -21,7 +21,7 @@ func play(t *testing.T, w *world, f func(t *testing.T, ctx context.Context, c *C
 		c := w.controller()
 		go func() { _ = c.Run(ctx) }()
 		must[rollout.State](t)(c.Release(ctx, "user:ann", "shop", "v1", false, time.Now()))
-		time.Sleep(4 * time.Minute)
+		time.Sleep(soon)
 		if got := must[Live](t)(c.Live(ctx, "shop")).Stable; got != "v1" {
 			t.Fatalf("stable is %q after the first release", got)
 		}
@@ -74,7 +74,7 @@ func TestAVersionThatNeverBecomesReadyIsNeverExposed(t *testing.T) {
 	w.never["v2"] = true
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
-		time.Sleep(5 * time.Minute)
+		time.Sleep(soon)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.Phase != rollout.RolledBack || len(s.Stages) != 0 {
 			t.Fatalf("%s, stages %d", s.Phase, len(s.Stages))
 		}
@@ -92,7 +92,7 @@ func TestNothingMovesWithoutEvidence(t *testing.T) {
 			w := newWorld()
 			play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 				release(t, ctx, c, "v2")
-				time.Sleep(4 * time.Minute)
+				time.Sleep(soon)
 				blind(w)
 				time.Sleep(30 * time.Hour)
 				s := must[rollout.State](t)(c.Find(ctx, "shop"))
@@ -166,7 +166,7 @@ func TestALostStoreStopsProgressNotUsers(t *testing.T) {
 	w.bad["v2"] = 0.5
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
-		time.Sleep(3 * time.Minute)
+		time.Sleep(time.Minute) // exposed, and not yet measured
 		w.memory.mu.Lock()
 		w.fail = errs.Wrap(errs.Unavailable, errors.New("disk full"), "store")
 		w.memory.mu.Unlock()
@@ -178,7 +178,7 @@ func TestALostStoreStopsProgressNotUsers(t *testing.T) {
 		w.memory.mu.Lock()
 		w.fail = nil
 		w.memory.mu.Unlock()
-		time.Sleep(4 * time.Minute)
+		time.Sleep(soon)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.Phase != rollout.RolledBack {
 			t.Errorf("the store is back, and the rollout is %s", s.Phase)
 		}
@@ -199,7 +199,7 @@ func TestOneRolloutAtATime(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		must[rollout.State](t)(c.Release(ctx, "user:ann", "shop", "v3", true, time.Now()))
-		time.Sleep(4 * time.Minute)
+		time.Sleep(soon)
 		if old := must[rollout.State](t)(c.Find(ctx, first.ID)); old.Phase != rollout.Superseded {
 			t.Errorf("%s is %s", old.ID, old.Phase)
 		}
@@ -215,7 +215,7 @@ func TestRollbackAfterSuccessAndReleaseAgain(t *testing.T) {
 		release(t, ctx, c, "v2")
 		time.Sleep(73 * time.Hour)
 		must[rollout.State](t)(c.Command(ctx, rollout.Rollback, "user:ann", "shop", "", time.Now()))
-		time.Sleep(4 * time.Minute)
+		time.Sleep(soon)
 		if live := must[Live](t)(c.Live(ctx, "shop")); live.Stable != "v1" {
 			t.Errorf("stable is %s after the rollback", live.Stable)
 		}
@@ -223,7 +223,7 @@ func TestRollbackAfterSuccessAndReleaseAgain(t *testing.T) {
 			t.Errorf("the unit shall run %+v", d)
 		}
 		release(t, ctx, c, "v3")
-		time.Sleep(4 * time.Minute)
+		time.Sleep(soon)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.From != "v1" || s.To != "v3" {
 			t.Errorf("%s goes from %s to %s", s.ID, s.From, s.To)
 		}
@@ -234,13 +234,13 @@ func TestADeletedServiceIsStoppedAndItsNameCanBeUsedAgain(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		w.deleted = true
-		time.Sleep(4 * time.Minute)
+		time.Sleep(soon)
 		if d := w.desired(); !d.Gone || len(d.Slots) != 0 {
 			t.Fatalf("the unit shall run %+v", d)
 		}
 		w.deleted = false
 		release(t, ctx, c, "v5")
-		time.Sleep(4 * time.Minute)
+		time.Sleep(soon)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.ID != "shop-2" || s.Phase != rollout.Succeeded {
 			t.Errorf("%s is %s", s.ID, s.Phase)
 		}

@@ -54,6 +54,8 @@ func readOrNew[T any](ctx context.Context, s Store, kind, name string) (versione
 }
 
 func (c *Controller) lives(ctx context.Context) ([]Live, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
 	return listAll[Live](ctx, c.Store, KindLive, "")
 }
 
@@ -89,7 +91,7 @@ func rolloutName(id string) (string, error) {
 	return "", errs.E(errs.Missing, "there is no rollout %q", id)
 }
 
-// events turns a rollout's events into entries of the record.
+// record turns a rollout's events into entries of the record.
 func record(id string, events []rollout.Event) ([]audit.Event, error) {
 	out := make([]audit.Event, 0, len(events))
 	for _, e := range events {

@@ -17,6 +17,9 @@ const (
 	reportAge = 5 * time.Second
 	// sampleAge is how old the last sample may be before a passing verdict becomes a hold.
 	sampleAge = 30 * time.Second
+	// watchGap is how far apart samples may be for the time between them to count as watched in full. Beyond it the
+	// control plane was away, or the clock was set forward: neither may end a bake.
+	watchGap = 5 * time.Minute
 )
 
 // stageCase is the evidence gathered in one stage: a process for each gate and how far it has read.
@@ -31,6 +34,8 @@ type gateCase struct {
 	split split     // users of each side that the trial knows of
 	read  time.Time // end of the last sample that was added
 	hurt  time.Time // start of the first sample with a bad event: no bad event was earlier
+
+	unwatched time.Duration // of the bake
 }
 
 // observe gathers what is seen of the rollout in flight. What cannot be seen is left out, which holds.
@@ -38,7 +43,8 @@ func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) 
 	state := sit.rollout.value
 	status, at := c.Fleet.Observe(sit.unit(), state.Service)
 	ev := rollout.Evidence{Seen: now.Sub(at) < reportAge}
-	ev.InForce = ev.Seen && sit.desired.rev > 0 && status.Generation >= sit.desired.value.Generation
+	// Not "at least": a unit that is ahead of a control plane restored from a backup has other things in force.
+	ev.InForce = ev.Seen && sit.desired.rev > 0 && status.Generation == sit.desired.value.Generation
 	for _, slot := range status.Slots {
 		in := rollout.Instances{Ready: slot.Ready, Wanted: slot.Wanted, Failure: slot.Failure}
 		switch slot.Version {
@@ -60,7 +66,7 @@ func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) 
 		if ev.InForce { // earlier counts are of the exposure before
 			users = splitOf(status, state)
 		}
-		ev.Gates, ev.HurtAt = c.judge(ctx, state, users, now)
+		c.judge(ctx, state, users, now, &ev)
 	}
 	return ev
 }
@@ -76,12 +82,10 @@ func usersOf(status fleet.ServiceStatus, state rollout.State) int64 {
 }
 
 // judge adds the samples since the last look to the stage's case and judges every gate.
-func (c *Controller) judge(ctx context.Context, state rollout.State, users split, now time.Time) ([]health.Judgement, time.Time) {
+func (c *Controller) judge(ctx context.Context, state rollout.State, users split, now time.Time, ev *rollout.Evidence) {
 	sc := c.caseOf(state)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	var judged []health.Judgement
-	var hurt time.Time
 	for i := range sc.gates {
 		g := &sc.gates[i]
 		stale := ""
@@ -94,12 +98,12 @@ func (c *Controller) judge(ctx context.Context, state rollout.State, users split
 		if stale != "" && j.Verdict == health.Pass {
 			j.Verdict, j.Reasons = health.Hold, append(j.Reasons, stale)
 		}
-		if j.Verdict == health.Fail && hurt.IsZero() {
-			hurt = g.hurt
+		if j.Verdict == health.Fail && ev.HurtAt.IsZero() {
+			ev.HurtAt = g.hurt
 		}
-		judged = append(judged, j)
+		ev.Gates = append(ev.Gates, j)
+		ev.Unwatched = max(ev.Unwatched, g.unwatched)
 	}
-	return judged, hurt
 }
 
 // caseOf returns the evidence of the current stage, empty when this process has not followed it so far.
@@ -119,15 +123,26 @@ func (c *Controller) caseOf(state rollout.State) *stageCase {
 	return sc
 }
 
+// forget drops the evidence kept for a service, which is not followed any more.
+func (c *Controller) forget(service string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.cases, service)
+}
+
 func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, users split, now time.Time) error {
 	samples, ends, err := m.Counts(ctx, state.Service, state.To, state.From, g.Gate.Over, g.read, now)
 	if err != nil {
 		return err
 	}
 	g.split.addTo(samples, users)
+	baking := state.Stages[len(state.Stages)-1].Baking
 	for i, s := range samples {
 		if g.hurt.IsZero() && s.Canary != nil && s.Canary.Bad > 0 {
 			g.hurt = g.read
+		}
+		if from := latest(g.read, baking); !baking.IsZero() {
+			g.unwatched += max(0, ends[i].Sub(from)-watchGap)
 		}
 		g.read = ends[i]
 		if err := g.Add(s); err != nil {
@@ -135,4 +150,11 @@ func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, user
 		}
 	}
 	return nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -24,6 +24,10 @@ func splitOf(status fleet.ServiceStatus, state rollout.State) (s split) {
 			s.stable += u.Recent
 		}
 	}
+	if n := s.canary + s.stable; n > fleet.ExactUsers { // estimates: no more weight than the exact numbers had
+		s.canary = s.canary * fleet.ExactUsers / n
+		s.stable = fleet.ExactUsers - s.canary
+	}
 	return s
 }
 

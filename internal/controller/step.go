@@ -5,12 +5,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
@@ -24,7 +26,8 @@ type situation struct {
 	desired versioned[fleet.Service]
 }
 
-func (s situation) unit() string { return s.spec.Service.Unit }
+// unit is where the service runs: it stays where it was first released, whatever is declared later.
+func (s situation) unit() string { return cmp.Or(s.live.value.Unit, s.spec.Service.Unit) }
 
 func (s situation) inFlight() bool {
 	return s.live.value.Rollout != "" && !s.rollout.value.Phase.Ended()
@@ -33,7 +36,7 @@ func (s situation) inFlight() bool {
 func (c *Controller) situation(ctx context.Context, service string) (situation, error) {
 	var s situation
 	var err error
-	// Live first: when the service is deleted, declared and released again meanwhile, its revision tells.
+	// Live first: every write replaces it, so that its revision tells whether what is read after it still holds.
 	if s.live, err = readOrNew[Live](ctx, c.Store, KindLive, service); err != nil {
 		return s, err
 	}
@@ -54,7 +57,7 @@ func (c *Controller) situation(ctx context.Context, service string) (situation, 
 func (c *Controller) step(ctx context.Context, service string, now time.Time) (bool, error) {
 	sit, err := c.situation(ctx, service)
 	if errs.Is(err, errs.Missing) {
-		return false, c.retire(ctx, sit.live)
+		return false, c.retire(ctx, sit.live, now)
 	}
 	if err != nil {
 		return false, err
@@ -98,7 +101,6 @@ func (c *Controller) commit(ctx context.Context, sit situation, d decision) (boo
 func (s situation) write(d decision) (store.Write, error) {
 	d.live = d.live.concluded(d.state)
 	var b writing
-	b.put(KindLive, d.live.Service, s.live.rev, s.live.body, d.live)
 	switch {
 	case d.state.ID == "":
 	case d.state.ID == s.rollout.value.ID:
@@ -114,6 +116,11 @@ func (s situation) write(d decision) (store.Write, error) {
 		desired.Generation++
 		b.put(KindDesired, s.unit()+"/"+d.live.Service, s.desired.rev, s.desired.body, desired)
 	}
+	was := s.live.body
+	if len(b.Puts) > 0 {
+		was = nil // replaced in any case: what was decided on older documents is refused
+	}
+	b.put(KindLive, d.live.Service, s.live.rev, was, d.live)
 	return b.Write, b.err
 }
 
@@ -146,8 +153,9 @@ func (b *writing) putRollout(rev int64, was []byte, state rollout.State, events 
 	b.Events = append(b.Events, recorded...)
 }
 
-// retire says goodbye to a service that was deleted: its unit stops it. Its rollouts stay on the record.
-func (c *Controller) retire(ctx context.Context, live versioned[Live]) error {
+// retire says goodbye to a service that was deleted: its unit stops it. Its rollouts stay on the record; one that
+// was begun just when the service was deleted is given up.
+func (c *Controller) retire(ctx context.Context, live versioned[Live], now time.Time) error {
 	service, unit := live.value.Service, live.value.Unit
 	if unit == "" { // nothing runs of it
 		return nil
@@ -158,12 +166,32 @@ func (c *Controller) retire(ctx context.Context, live versioned[Live]) error {
 		return err
 	}
 	var b writing
+	if err := c.giveUp(ctx, &b, live.value.Rollout, now); err != nil {
+		return err
+	}
 	b.put(KindDesired, name, desired.rev, nil, fleet.Service{Name: service, Generation: desired.value.Generation + 1, Gone: true})
 	b.put(KindLive, service, live.rev, nil, Live{Service: service, Count: live.value.Count})
+	if b.err != nil {
+		return b.err
+	}
 	if _, err = c.Store.Commit(ctx, b.Write); err == nil {
+		c.forget(service)
 		c.Fleet.Publish(unit)
 	}
 	return err
+}
+
+func (c *Controller) giveUp(ctx context.Context, b *writing, id string, now time.Time) error {
+	if id == "" {
+		return nil
+	}
+	v, err := c.readRollout(ctx, id)
+	if err != nil || v.value.Phase.Ended() {
+		return err
+	}
+	e := rollout.Event{Type: rollout.EvSuperseded, Time: now, Reason: "the service was deleted"}
+	b.putRollout(v.rev, v.body, rollout.Fold(v.value, e), []rollout.Event{e})
+	return nil
 }
 
 // InUse says why a resource must not be deleted now; nil when it may be.
@@ -194,8 +222,8 @@ func (s situation) desire(live Live, state rollout.State) fleet.Service {
 	d := fleet.Service{
 		Name: live.Service, Generation: s.desired.value.Generation, Route: s.spec.Service.Route,
 		Rings: s.spec.Exposure, Salt: s.spec.Salt, Exposure: make([]string, len(s.spec.Exposure)),
-		SlowOver: slowOver(s.spec.Gates),
 	}
+	gates := rollout.Planned(s.spec).Gates
 	keep := []string{}
 	switch {
 	case state.ID == "":
@@ -207,7 +235,9 @@ func (s situation) desire(live Live, state rollout.State) fleet.Service {
 	default:
 		want := state.Wanted()
 		keep, d.Exposure, d.Rings, d.Salt = want.Keep, want.Exposure, state.Members, state.Salt
+		gates = append(gates, state.Gates...) // of the plan of then, which judge it
 	}
+	d.SlowOver = slowOver(gates)
 	for _, version := range keep {
 		slot := live.Slots[version]
 		slot.Instances = s.spec.Service.Run.Instances
@@ -217,17 +247,15 @@ func (s situation) desire(live Live, state rollout.State) fleet.Service {
 }
 
 // slowOver collects the latencies that gates ask about; the gateway counts requests slower than these.
-func slowOver(gates []resource.Gate) []fleet.Dur {
-	over := map[fleet.Dur]bool{}
+func slowOver(gates []health.Gate) []fleet.Dur {
+	var over []fleet.Dur
 	for _, g := range gates {
-		if g.Signal == "latency" {
-			over[g.Over] = true
+		if s, err := strconv.ParseFloat(g.Over, 64); err == nil {
+			over = append(over, fleet.Dur(math.Round(s*float64(time.Second))))
 		}
 	}
-	if len(over) == 0 {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(over))
+	slices.Sort(over)
+	return slices.Compact(over)
 }
 
 func (c *Controller) readRollout(ctx context.Context, id string) (versioned[rollout.State], error) {

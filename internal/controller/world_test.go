@@ -20,15 +20,30 @@ import (
 	"github.com/ringfence/ringfence/internal/store"
 )
 
+// beat is how often the controller steps and the gateway is scraped; soon is when what was asked for is done.
+const (
+	beat = 5 * time.Minute
+	soon = 4 * beat
+)
+
 // memory is a store that keeps its promises in memory.
 type memory struct {
 	mu     sync.Mutex
 	docs   map[string]store.Doc
 	events []audit.Event
-	fail   error // what Commit answers, when set
+	fail   error                                        // what Commit answers, when set
+	before func(ctx context.Context, kind string) error // called before each Get, when set
 }
 
-func (m *memory) Get(_ context.Context, kind, name string) (store.Doc, error) {
+func (m *memory) Get(ctx context.Context, kind, name string) (store.Doc, error) {
+	m.mu.Lock()
+	before := m.before
+	m.mu.Unlock()
+	if before != nil {
+		if err := before(ctx, kind); err != nil {
+			return store.Doc{}, err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d, ok := m.docs[kind+"|"+name]
@@ -76,9 +91,11 @@ type world struct {
 	bad     map[string]float64 // share of bad requests, by version
 	never   map[string]bool    // versions that never become ready
 	perSec  float64
-	silent  bool // the unit does not report
-	blind   bool // the metrics are empty
-	astray  bool // more users get the first ring's version than should
+	silent  bool         // the unit does not report
+	blind   bool         // the metrics are empty
+	away    [2]time.Time // nothing is scraped between these
+	ahead   int64        // what the unit has in force is so much newer than what it shall run
+	astray  bool         // more users get the first ring's version than should
 	rnd     *rand.Rand
 	deleted bool
 	spec    resource.Resolved
@@ -97,7 +114,7 @@ func newWorld() *world {
 }
 
 func (w *world) controller() *Controller {
-	return New(Options{Store: w.memory, Fleet: w, Metrics: w, Catalog: w, Logger: slog.New(slog.DiscardHandler), Interval: time.Minute})
+	return New(Options{Store: w.memory, Fleet: w, Metrics: w, Catalog: w, Logger: slog.New(slog.DiscardHandler), Interval: beat})
 }
 
 func (w *world) Resolve(context.Context, string) (resource.Resolved, error) {
@@ -125,7 +142,7 @@ func (w *world) Observe(string, string) (fleet.ServiceStatus, time.Time) {
 		return fleet.ServiceStatus{}, time.Time{}
 	}
 	d := w.desired()
-	st := fleet.ServiceStatus{Name: "shop", Generation: d.Generation}
+	st := fleet.ServiceStatus{Name: "shop", Generation: d.Generation + w.ahead}
 	for i, r := range d.Rings {
 		n := map[string]int64{"early": 500, "broad": 4500, "all": 5000}[r.Name]
 		if w.astray && i == 0 {
@@ -143,7 +160,7 @@ func (w *world) Observe(string, string) (fleet.ServiceStatus, time.Time) {
 	return st, time.Now()
 }
 
-// Counts makes up a sample a minute from the exposure of now.
+// Counts makes up a sample a beat from the exposure of now.
 func (w *world) Counts(_ context.Context, _, canary, stable, _ string, from, to time.Time) ([]health.Sample, []time.Time, error) {
 	if w.blind {
 		return nil, nil, nil
@@ -161,7 +178,10 @@ func (w *world) Counts(_ context.Context, _, canary, stable, _ string, from, to 
 	}
 	var samples []health.Sample
 	var ends []time.Time
-	for at := from.Truncate(time.Minute).Add(time.Minute); !at.After(to); at = at.Add(time.Minute) {
+	for at := from.Truncate(beat).Add(beat); !at.After(to); at = at.Add(beat) {
+		if at.After(w.away[0]) && at.Before(w.away[1]) {
+			continue
+		}
 		samples = append(samples, health.Sample{Canary: w.counts(canary, share[canary]), Stable: w.counts(stable, share[stable])})
 		ends = append(ends, at)
 	}
@@ -169,13 +189,20 @@ func (w *world) Counts(_ context.Context, _, canary, stable, _ string, from, to 
 }
 
 func (w *world) counts(version string, share float64) *health.Counts {
-	c := health.Counts{Requests: int64(w.perSec * 60 * share)}
+	c := health.Counts{Requests: int64(w.perSec * beat.Seconds() * share)}
 	for range c.Requests {
 		if w.rnd.Float64() < w.bad[version] {
 			c.Bad++
 		}
 	}
 	return &c
+}
+
+// hook makes every Get of the controller come by f first.
+func (w *world) hook(f func(ctx context.Context, kind string) error) {
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	w.memory.before = f
 }
 
 func (w *world) types(prefix string) []string {

@@ -113,6 +113,9 @@ type Instance struct {
 	LastExit   string    `json:"lastExit,omitempty"`
 }
 
+// ExactUsers is how many users a count is exact for; beyond it, it is an estimate within about 1 %.
+const ExactUsers = 8192
+
 // UserCount is an estimate (exact for small numbers) of the distinct targeting keys that a version has answered in a ring.
 type UserCount struct {
 	Ring    string `json:"ring"`

@@ -89,13 +89,22 @@ func (s State) back(verb Verb, e Event) ([]Event, error) {
 	return []Event{e, {Type: EvReverting, Time: e.Time, Actor: e.Actor, From: s.To, To: s.From, Reason: e.Reason}}, nil
 }
 
-// Supersede gives a rollout up for a newer one; users return to the version before at once.
+// Supersede gives a rollout up for a newer one; users return at once to the version that it leaves them on.
 func Supersede(s State, actor, by string, now time.Time) ([]Event, error) {
 	switch {
 	case s.Phase.Ended():
 		return nil, nil
-	case s.Phase == RollingBack:
+	case s.Phase == RollingBack && s.Leaves() == s.From:
 		return nil, errs.E(errs.Conflict, "%s is being rolled back; a new rollout starts from the version before it", s.ID).Next("wait for the rollback: ringfence rollout status %s --watch", s.Service)
 	}
-	return []Event{{Type: EvSuperseded, Time: now, Actor: actor, Reason: "superseded by " + by, To: s.From}}, nil
+	return []Event{{Type: EvSuperseded, Time: now, Actor: actor, Reason: "superseded by " + by, To: s.Leaves()}}, nil
+}
+
+// Leaves is the version that everyone has when the rollout is given up now. It is the one before, but for a rollback
+// of what everyone has that waits for a version which does not become ready again: the way out of it is forward.
+func (s State) Leaves() string {
+	if s.Phase == RollingBack && s.Everyone() && !s.Reverted && s.From != "" {
+		return s.To
+	}
+	return s.From
 }

@@ -9,5 +9,5 @@
 //   - a ring is passed once, in order, and only with a passing verdict from every gate after its whole bake;
 //   - hold, no evidence and paused never move a change outward; harm takes it back even when paused;
 //   - a rollback ends on the version that ran before, and only once that version is ready;
-//   - times are kept in the state, so a restart loses no bake time.
+//   - times are kept in the state, so a restart loses no bake time; time that nobody watched is not baked.
 package rollout

@@ -38,10 +38,7 @@ func Fold(s State, e Event) State {
 	case EvAborted:
 		s.Reason = e.Reason
 	case EvReverting:
-		s.Phase, s.Reverted, s.Ended = RollingBack, false, State{}.Ended
-		if s.Ring < 0 { // nobody has it: there is nothing to switch back
-			s.Reverted = true
-		}
+		s.Phase, s.Reverted, s.Ended = RollingBack, s.Ring < 0, State{}.Ended // nothing to switch back when nobody has it
 	case EvReverted:
 		s.Reverted = true
 	case EvRolledBack:

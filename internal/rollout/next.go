@@ -27,8 +27,12 @@ func Next(s State, ev Evidence, now time.Time) []Event {
 	}
 }
 
+// nextStarting waits for the new version. A unit that is not seen, or has not taken up what it shall run, tells
+// nothing of it: what it last said may be of an earlier life of the same version.
 func nextStarting(s State, ev Evidence, now time.Time) []Event {
 	switch {
+	case !ev.Seen || !ev.InForce:
+		return nil
 	case ev.To.ready() && s.Paused:
 		return nil
 	case ev.To.ready():
@@ -68,10 +72,13 @@ func nextRing(s State, ev Evidence, now time.Time) []Event {
 	return nil
 }
 
-// nextBack returns everyone to the version before as soon as it is ready, and ends when that is in force.
+// nextBack returns everyone to the version before as soon as it is ready, and ends when that is in force. What nobody
+// has seen is back at once. A version counts as ready on the word of a unit that knows that it is wanted again.
 func nextBack(s State, ev Evidence, now time.Time) []Event {
 	switch {
-	case !s.Reverted && (s.From == "" || ev.From.Ready > 0):
+	case s.Ring < 0:
+		return []Event{{Type: EvRolledBack, Time: now, To: s.From}}
+	case !s.Reverted && (s.From == "" || ev.InForce && ev.From.Ready > 0):
 		return []Event{{Type: EvReverted, Time: now, To: s.From}}
 	case s.Reverted && ev.InForce:
 		return []Event{{Type: EvRolledBack, Time: now, To: s.From, Users: ev.Users}}
@@ -134,7 +141,7 @@ func Judge(s State, ev Evidence) health.Verdict {
 func (s State) mayPass(ev Evidence, verdict health.Verdict, now time.Time) (bool, string) {
 	ring := s.Rings[s.Ring]
 	st := s.stage()
-	left := time.Duration(ring.Bake) - now.Sub(st.Baking)
+	left := time.Duration(ring.Bake) - now.Sub(st.Baking) + ev.Unwatched
 	switch {
 	case s.Paused:
 		return false, "paused"
@@ -164,7 +171,12 @@ func waitingFor(gates []health.Judgement) string {
 func (s State) Waiting(ev Evidence, now time.Time) string {
 	switch s.Phase {
 	case Starting:
-		if ev.To.ready() && s.Paused {
+		switch {
+		case !ev.Seen:
+			return "no report from the data plane"
+		case !ev.InForce:
+			return "waiting for the data plane to take up " + s.To
+		case ev.To.ready() && s.Paused:
 			return s.To + " is ready; paused"
 		}
 		if ev.To.Failure != "" {
@@ -177,6 +189,9 @@ func (s State) Waiting(ev Evidence, now time.Time) string {
 		_, why := s.mayPass(ev, Judge(s, ev), now)
 		return why
 	case RollingBack:
+		if !s.Reverted && ev.From.Failure != "" {
+			return fmt.Sprintf("waiting for %s to become ready again: %s", s.From, ev.From.Failure)
+		}
 		if !s.Reverted {
 			return fmt.Sprintf("waiting for %s to become ready again", s.From)
 		}

@@ -167,6 +167,68 @@ func TestRollbackAfterSuccessWaitsForTheVersionBefore(t *testing.T) {
 	}
 }
 
+// What a unit said before it took up what it shall run may be of an earlier life of the same version.
+func TestAWordFromBeforeIsNoReadiness(t *testing.T) {
+	before := well()
+	before.InForce = false
+	if s, types, _ := run(example("v1"), before, start, 600, time.Second); s.Phase != Starting || len(types) != 0 {
+		t.Errorf("%s: %v", s.Phase, types)
+	}
+	s, _, now := run(example("v1"), well(), start, 200, time.Minute)
+	events, err := Command(s, Rollback, "user:ann", "", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, types, _ := run(FoldAll(s, events), before, now, 600, time.Second); s.Reverted || len(types) != 0 {
+		t.Errorf("users were sent back on it: %v", types)
+	}
+}
+
+func TestWhatNobodyWatchedIsNotBaked(t *testing.T) {
+	s, _, now := run(example("v1"), well(), start, 2, time.Minute)
+	ev := well()
+	ev.Unwatched = 10 * time.Minute
+	if s, _, now = run(s, ev, now, 35, time.Minute); s.Ring != 0 {
+		t.Fatalf("passed after 37 minutes of which 10 were not watched; the bake is 30")
+	}
+	if s, _, _ = run(s, ev, now, 5, time.Minute); s.Ring != 1 {
+		t.Errorf("in ring %d: %s", s.Ring, s.Waiting(ev, now))
+	}
+}
+
+func TestWhatNobodyGotIsBackAtOnce(t *testing.T) {
+	events, err := Command(example("v1"), Abort, "user:ann", "", start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, _, _ := run(FoldAll(example("v1"), events), Evidence{}, start, 1, time.Second); s.Phase != RolledBack || s.SafeAt.IsZero() {
+		t.Errorf("%s: %s", s.Phase, s.Waiting(Evidence{}, start))
+	}
+}
+
+func TestARollbackGivesWayOnlyWhenItCannotEnd(t *testing.T) {
+	back := func(s State) State { return Fold(s, Event{Type: EvReverting, From: s.To, To: s.From}) }
+	baking, _, _ := run(example("v1"), well(), start, 2, time.Minute)
+	done, _, _ := run(example("v1"), well(), start, 200, time.Minute)
+	first, _, _ := run(example(""), well(), start, 3, time.Second)
+	for name, c := range map[string]struct {
+		s      State
+		leaves string
+		given  bool
+	}{
+		"some have it":         {back(baking), "v1", false},
+		"everyone has it":      {back(done), "v2", true},
+		"everyone is on v1":    {Fold(back(done), Event{Type: EvReverted}), "v1", false},
+		"nothing ran before":   {back(first), "", false},
+		"it is not taken back": {baking, "v1", true},
+	} {
+		events, err := Supersede(c.s, "user:ann", "shop-3", start)
+		if c.s.Leaves() != c.leaves || (err == nil) != c.given || c.given && events[0].To != c.leaves {
+			t.Errorf("%s: leaves users on %q, %v %v", name, c.s.Leaves(), events, err)
+		}
+	}
+}
+
 func TestRefusedCommands(t *testing.T) {
 	done, _, now := run(example("v1"), well(), start, 200, time.Minute)
 	first, _, _ := run(example(""), well(), start, 3, time.Second)

@@ -115,6 +115,8 @@ type Evidence struct {
 	Gates   []health.Judgement // one for each gate, for the current stage
 	HurtAt  time.Time          // first bad event in the current stage
 	Users   int64              // users who got the new version in the current ring
+
+	Unwatched time.Duration // of the current bake, in which nothing was measured: it does not count as baked
 }
 
 // Instances are the running processes of one version.
