@@ -153,7 +153,11 @@ func (c *Controller) List(ctx context.Context, service string) ([]rollout.State,
 	if service != "" {
 		prefix = service + "/"
 	}
-	all, err := listAll[rollout.State](ctx, c.Store, KindRollout, prefix)
+	docs, err := listAll[rollout.State](ctx, c.Store, KindRollout, prefix)
+	all := make([]rollout.State, len(docs))
+	for i, d := range docs {
+		all[i] = d.value
+	}
 	slices.SortFunc(all, func(a, b rollout.State) int {
 		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
 	})

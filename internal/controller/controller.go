@@ -63,15 +63,26 @@ type Controller struct {
 	wake chan struct{}
 
 	mu    sync.Mutex
-	cases map[string]*stageCase // evidence so far, by rollout; a cache of what the metrics hold
+	cases map[string]*stageCase // evidence so far, by service; a cache of what the metrics hold
+	rests map[string]rest       // services with nothing to do, by name
+	told  int                   // calls of Declared
 }
+
+// rest says that a service had nothing to do when its Live had a revision; every write of it gives it another one.
+type rest struct {
+	rev   int64
+	until time.Time // a change of what is declared is not seen before
+}
+
+// restFor is for how many intervals a service rests. Declared tells of changes sooner, but for other processes'.
+const restFor = 10
 
 // New makes a controller; Run starts it.
 func New(o Options) *Controller {
 	if o.Interval == 0 {
 		o.Interval = time.Second
 	}
-	return &Controller{Options: o, wake: make(chan struct{}, 1), cases: map[string]*stageCase{}}
+	return &Controller{Options: o, wake: make(chan struct{}, 1), cases: map[string]*stageCase{}, rests: map[string]rest{}}
 }
 
 // Run steps every service at each interval, and sooner when woken, until ctx ends.
@@ -107,24 +118,57 @@ func (c *Controller) stepAll(ctx context.Context) {
 		return
 	}
 	for _, l := range lives {
-		if err := c.settle(ctx, l.Service); err != nil && ctx.Err() == nil {
-			c.Logger.Error("rollout step failed; it is tried again", "service", l.Service, "err", err)
+		resting, told := c.resting(l)
+		if resting {
+			continue
+		}
+		out, err := c.settle(ctx, l.value.Service)
+		if err != nil && ctx.Err() == nil {
+			c.Logger.Error("rollout step failed; it is tried again", "service", l.value.Service, "err", err)
+		}
+		if err == nil && out == idle {
+			c.rest(l, told)
 		}
 	}
 }
 
+func (c *Controller) resting(l versioned[Live]) (resting bool, told int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.rests[l.value.Service]
+	return r.rev == l.rev && time.Now().Before(r.until), c.told
+}
+
+// rest lets a service be that had nothing to do after told calls of Declared.
+func (c *Controller) rest(l versioned[Live], told int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.told == told {
+		c.rests[l.value.Service] = rest{l.rev, time.Now().Add(restFor * c.Interval)}
+	}
+}
+
+// Declared tells that what people declared has changed: every service is looked at soon.
+func (c *Controller) Declared() {
+	c.mu.Lock()
+	clear(c.rests)
+	c.told++
+	c.mu.Unlock()
+	c.Wake()
+}
+
 // settle takes steps of one service until there is nothing left to do now.
-func (c *Controller) settle(ctx context.Context, service string) error {
+func (c *Controller) settle(ctx context.Context, service string) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
 	for range 100 {
-		moved, err := c.step(ctx, service, time.Now().UTC())
+		out, err := c.step(ctx, service, time.Now().UTC())
 		if errs.Is(err, errs.Conflict) {
 			continue // another was faster: decide again on the new state
 		}
-		if err != nil || !moved {
-			return err
+		if err != nil || out != moved {
+			return out, err
 		}
 	}
-	return errs.E(errs.Internal, "service %s does not settle", service)
+	return waiting, errs.E(errs.Internal, "service %s does not settle", service)
 }

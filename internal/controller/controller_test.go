@@ -234,6 +234,7 @@ func TestADeletedServiceIsStoppedAndItsNameCanBeUsedAgain(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		w.deleted = true
+		c.Declared()
 		time.Sleep(soon)
 		if d := w.desired(); !d.Gone || len(d.Slots) != 0 {
 			t.Fatalf("the unit shall run %+v", d)

@@ -32,14 +32,17 @@ type versioned[T any] struct {
 }
 
 func read[T any](ctx context.Context, s Store, kind, name string) (versioned[T], error) {
-	var v versioned[T]
 	doc, err := s.Get(ctx, kind, name)
 	if err != nil {
-		return v, err
+		return versioned[T]{}, err
 	}
-	v.rev, v.body = doc.Rev, doc.Body
+	return decode[T](doc)
+}
+
+func decode[T any](doc store.Doc) (versioned[T], error) {
+	v := versioned[T]{rev: doc.Rev, body: doc.Body}
 	if err := json.Unmarshal(doc.Body, &v.value); err != nil {
-		return v, fmt.Errorf("%s %s: %w", kind, name, err)
+		return v, fmt.Errorf("%s %s: %w", doc.Kind, doc.Name, err)
 	}
 	return v, nil
 }
@@ -53,23 +56,23 @@ func readOrNew[T any](ctx context.Context, s Store, kind, name string) (versione
 	return v, err
 }
 
-func (c *Controller) lives(ctx context.Context) ([]Live, error) {
+func (c *Controller) lives(ctx context.Context) ([]versioned[Live], error) {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
 	return listAll[Live](ctx, c.Store, KindLive, "")
 }
 
-func listAll[T any](ctx context.Context, s Store, kind, prefix string) ([]T, error) {
-	var all []T
+func listAll[T any](ctx context.Context, s Store, kind, prefix string) ([]versioned[T], error) {
+	var all []versioned[T]
 	for after := ""; ; {
 		docs, err := s.List(ctx, store.Page{Kind: kind, Prefix: prefix, After: after})
 		if err != nil || len(docs) == 0 {
 			return all, err
 		}
 		for _, d := range docs {
-			var v T
-			if err := json.Unmarshal(d.Body, &v); err != nil {
-				return nil, fmt.Errorf("%s %s: %w", kind, d.Name, err)
+			v, err := decode[T](d)
+			if err != nil {
+				return nil, err
 			}
 			all = append(all, v)
 		}

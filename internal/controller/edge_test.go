@@ -19,7 +19,7 @@ func TestAStepOnDocumentsThatHaveChangedMeanwhileIsRefused(t *testing.T) {
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(soon + time.Second) // between the steps of its own
-		other := w.controller() // another control plane on the same database
+		other := w.controller()        // another control plane on the same database
 		w.hook(func(_ context.Context, kind string) error {
 			if kind != KindDesired {
 				return nil
@@ -208,7 +208,7 @@ func TestAStoreThatHangsHoldsUpOneStepOnly(t *testing.T) {
 			return errs.Wrap(errs.Unavailable, ctx.Err(), "store")
 		})
 		began := time.Now()
-		if err := c.settle(ctx, "shop"); err == nil || time.Since(began) > time.Minute {
+		if _, err := c.settle(ctx, "shop"); err == nil || time.Since(began) > time.Minute {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 	})
@@ -223,15 +223,23 @@ func TestManyUsersWeighNoMoreThanCanBeCountedExactly(t *testing.T) {
 	}
 }
 
-func TestWhatEveryWriteReplaces(t *testing.T) {
+// What another process declared is seen after a while, and what this one declared at once; both replace Live.
+func TestAServiceAtRestSeesWhatIsDeclared(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		before := must[store.Doc](t)(w.Get(ctx, KindLive, "shop"))
-		w.spec.Service.Run.Instances = 3 // changes nothing but what the unit shall run
 		time.Sleep(soon)
+		w.spec.Service.Run.Instances = 3 // changes nothing but what the unit shall run
+		time.Sleep((restFor + 1) * beat)
 		after := must[store.Doc](t)(w.Get(ctx, KindLive, "shop"))
 		if w.desired().Slots[0].Instances != 3 || after.Rev != before.Rev+1 {
 			t.Errorf("%d instances; Live went from revision %d to %d", w.desired().Slots[0].Instances, before.Rev, after.Rev)
+		}
+		time.Sleep(soon)
+		w.spec.Service.Run.Instances = 4
+		c.Declared()
+		if synctest.Wait(); w.desired().Slots[0].Instances != 4 {
+			t.Error("what was declared here was not seen at once")
 		}
 	})
 }

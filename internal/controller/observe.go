@@ -128,6 +128,7 @@ func (c *Controller) forget(service string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.cases, service)
+	delete(c.rests, service)
 }
 
 func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, users split, now time.Time) error {

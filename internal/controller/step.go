@@ -53,21 +53,38 @@ func (c *Controller) situation(ctx context.Context, service string) (situation, 
 	return s, err
 }
 
-// step moves one service by one decision: observe, decide, record, act. It reports whether anything changed.
-func (c *Controller) step(ctx context.Context, service string, now time.Time) (bool, error) {
+// outcome is what came of a step.
+type outcome int
+
+const (
+	waiting outcome = iota // a rollout is in flight, and nothing follows now
+	moved                  // something was recorded: look again
+	idle                   // nothing is in flight, and all is as declared
+)
+
+// step moves one service by one decision: observe, decide, record, act.
+func (c *Controller) step(ctx context.Context, service string, now time.Time) (outcome, error) {
 	sit, err := c.situation(ctx, service)
 	if errs.Is(err, errs.Missing) {
-		return false, c.retire(ctx, sit.live, now)
+		return idle, c.retire(ctx, sit.live, now)
 	}
 	if err != nil {
-		return false, err
+		return waiting, err
 	}
 	d := decision{live: sit.live.value, state: sit.rollout.value}
 	if sit.inFlight() {
 		d.events = rollout.Next(d.state, c.observe(ctx, sit, now), now)
 		d.state = rollout.FoldAll(d.state, d.events)
 	}
-	return c.commit(ctx, sit, d)
+	switch changed, err := c.commit(ctx, sit, d); {
+	case err != nil:
+		return waiting, err
+	case changed:
+		return moved, nil
+	case sit.inFlight():
+		return waiting, nil
+	}
+	return idle, nil
 }
 
 // decision is what a step or a command leads to: the service's documents as they shall be, and why.
