@@ -51,7 +51,13 @@ interrupted; the instances of your services are then stopped. One plane that die
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
 	f.StringVar(&c.Unit, "unit", "local", "name of this unit")
+	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it")
 	return cmd
+}
+
+func addTLS(cmd *cobra.Command, files *TLSFiles, what string) {
+	cmd.Flags().StringVar(&files.Cert, "tls-cert", "", "certificate chain in PEM; "+what)
+	cmd.Flags().StringVar(&files.Key, "tls-key", "", "the certificate's key in PEM")
 }
 
 // addPlaces adds the flags of a control plane.
@@ -86,6 +92,7 @@ func serverCommand() *cobra.Command {
 		},
 	}
 	addPlaces(cmd, &c.Database, &c.Listen, &c.Scrape, &c.Step)
+	addTLS(cmd, &c.TLS, "needed when others than this machine shall reach the API")
 	return cmd
 }
 
@@ -111,6 +118,7 @@ func dataPlaneCommand() *cobra.Command {
 	f.StringVar(&c.TokenFile, "token-file", "", "file with the data plane's token (default dataplane.token in the data folder)")
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the health page, metrics and logs")
+	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it, and the admin page when others shall reach it")
 	f.BoolVar(&c.StopInstances, "stop-instances", false, "stop the instances on a clean end; without, they go on and are adopted at the next start")
 	return cmd
 }

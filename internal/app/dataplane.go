@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,9 +31,10 @@ type DataPlaneConfig struct {
 	Unit          string
 	Server        string // URL of the control plane
 	TokenFile     string
-	Gateway       string // address that takes users' requests
-	Admin         string // address of the health page, metrics and logs
-	StopInstances bool   // on a clean end, stop the instances; else they go on and are adopted later
+	Gateway       string   // address that takes users' requests
+	Admin         string   // address of the health page, metrics and logs
+	TLS           TLSFiles // the gateway speaks TLS with them, and the admin page when it is not on loopback
+	StopInstances bool     // on a clean end, stop the instances; else they go on and are adopted later
 	Logger        *slog.Logger
 }
 
@@ -40,6 +42,7 @@ type DataPlaneConfig struct {
 type dataPlane struct {
 	DataPlaneConfig
 	token   string
+	secure  *tls.Config
 	gateway *gateway.Gateway
 	runtime *workload.Runtime
 	agent   *agent.Agent
@@ -48,6 +51,9 @@ type dataPlane struct {
 
 // DataPlane serves users and keeps instances running until ctx ends. It needs no control plane to do so.
 func DataPlane(ctx context.Context, c DataPlaneConfig) error {
+	if err := guardAddress("admin page", c.Admin, c.TLS != TLSFiles{}); err != nil {
+		return err
+	}
 	lock, err := lockFolder(c.Data, "dataplane")
 	if err != nil {
 		return err
@@ -76,11 +82,12 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	}
 	d := &dataPlane{DataPlaneConfig: c, token: token, users: disk(filepath.Join(c.Data, "users.json"))}
 	control := client.New(client.Options{URL: c.Server, Token: token})
-	d.gateway = gateway.New(gateway.Options{Unit: c.Unit, Logger: c.Logger})
-	if b, err := d.users.Load(); err == nil && b != nil {
-		if err := d.gateway.LoadUsers(b); err != nil {
-			c.Logger.Warn("the counts of users start again", "err", err)
-		}
+	if d.secure, err = c.TLS.config(tls.VersionTLS12, c.Logger); err != nil {
+		return nil, err
+	}
+	d.gateway = gateway.New(gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.secure})
+	if err := d.loadUsers(); err != nil {
+		c.Logger.Warn("the counts of users start again", "err", err)
 	}
 	blobs, err := blob.New(filepath.Join(c.Data, "artifacts"))
 	if err != nil {
@@ -105,20 +112,33 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	if err := d.agent.Restore(ctx); err != nil {
 		return err
 	}
-	d.agent.Admin = "http://" + admin.Addr().String()
+	var secure *tls.Config
+	if guardAddress("", admin.Addr().String(), false) != nil {
+		secure = d.secure.Clone()
+	}
+	d.agent.Admin = scheme(secure) + admin.Addr().String()
 	run := RunFile{URL: d.agent.Admin, Gateway: public.Addr().String()}
 	if err := writeRunFile(d.Data, "dataplane", run); err != nil {
 		return err
 	}
 	d.Logger.Info("data plane is up", "gateway", run.Gateway, "admin", run.URL)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.runtime.Run(ctx) })
-	group.Go(func() error { return d.gateway.Serve(ctx, public) })
-	group.Go(func() error { return d.agent.Run(ctx) })
-	group.Go(func() error { return d.saveUsers(ctx) })
-	group.Go(func() error { return serveHTTP(ctx, admin, d.adminPages()) })
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.runtime.Run(running) })
+	group.Go(func() error { return d.gateway.Serve(running, public) })
+	group.Go(func() error { return d.agent.Run(running) })
+	group.Go(func() error { return d.saveUsers(running) })
+	group.Go(func() error { return serveHTTP(running, admin, d.adminPages(), secure) })
 	err := group.Wait()
-	return errors.Join(err, d.runtime.Close(d.StopInstances))
+	asked := ctx.Err() != nil // else something of ours has failed: the instances go on and are adopted
+	return errors.Join(err, d.runtime.Close(d.StopInstances && asked))
+}
+
+func (d *dataPlane) loadUsers() error {
+	b, err := d.users.Load()
+	if err != nil || b == nil {
+		return err
+	}
+	return d.gateway.LoadUsers(b)
 }
 
 // saveUsers keeps the counts of exposed users over restarts; a crash forgets at most its last second.

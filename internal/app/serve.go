@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -9,7 +10,12 @@ import (
 )
 
 // serveHTTP serves one of Ringfence's own pages until ctx ends, then lets requests in flight finish.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+// With secure it speaks TLS.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, secure *tls.Config) error {
+	if secure != nil {
+		secure.NextProtos = []string{"h2", "http/1.1"}
+		l = tls.NewListener(l, secure)
+	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	failed := make(chan error, 1)

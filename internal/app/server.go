@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ import (
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/link"
+	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/postgres"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
@@ -39,6 +41,7 @@ type ServerConfig struct {
 	Data     string        // folder; it keeps the database, metrics, artifacts and the first tokens
 	Database string        // postgres://… instead of SQLite in Data
 	Listen   string        // address of API and UI
+	TLS      TLSFiles      // needed when Listen is not on loopback
 	Scrape   time.Duration // interval of scrapes
 	Step     time.Duration // interval of the controller
 	Logger   *slog.Logger
@@ -54,10 +57,18 @@ type server struct {
 	metrics    *tsdb.DB
 	controller *controller.Controller
 	dataToken  string
+	secure     *tls.Config
 }
 
 // Server runs the control plane until ctx ends.
 func Server(ctx context.Context, c ServerConfig) error {
+	secure, err := c.TLS.config(tls.VersionTLS13, c.Logger)
+	if err != nil {
+		return err
+	}
+	if err := guardAddress("API", c.Listen, secure != nil); err != nil {
+		return err
+	}
 	lock, err := lockFolder(c.Data, "server")
 	if err != nil {
 		return err
@@ -67,6 +78,7 @@ func Server(ctx context.Context, c ServerConfig) error {
 	if err != nil {
 		return err
 	}
+	s.secure = secure
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return errors.Join(fmt.Errorf("API: %w", err), s.close())
@@ -90,7 +102,8 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{ServerConfig: c, store: newNotifying(base)}
+	s := &server{ServerConfig: c}
+	s.store = newNotifying(base, func() { s.controller.Declared() })
 	if err := access.EnsureTokens(ctx, s.store, c.Data, time.Now().UTC()); err != nil {
 		return nil, err
 	}
@@ -117,7 +130,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return err
 	}
-	run := RunFile{URL: "http://" + l.Addr().String()}
+	run := RunFile{URL: scheme(s.secure) + l.Addr().String()}
 	if err := writeRunFile(s.Data, "server", run); err != nil {
 		return err
 	}
@@ -125,7 +138,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.metrics.Run(ctx, s.targets) })
-	group.Go(func() error { return serveHTTP(ctx, l, handler) })
+	group.Go(func() error { return serveHTTP(ctx, l, handler, s.secure) })
 	return group.Wait()
 }
 
@@ -133,6 +146,8 @@ func (s *server) close() error { return errors.Join(s.metrics.Close(), s.store.C
 
 // targets are the gateways and the services' own metrics, as the units last reported them.
 func (s *server) targets() []tsdb.Target {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
 	var all []tsdb.Target
 	for _, o := range s.hub.Units() {
 		if o.Admin != "" {
@@ -140,22 +155,26 @@ func (s *server) targets() []tsdb.Target {
 				Interval: s.Scrape, Gateway: true})
 		}
 		for _, status := range o.Services {
-			all = append(all, s.serviceTargets(o.Unit, status)...)
+			all = append(all, s.serviceTargets(ctx, o.Unit, status)...)
 		}
 	}
 	return all
 }
 
 // serviceTargets are the instances of a service that declares metrics of its own.
-func (s *server) serviceTargets(unit string, status fleet.ServiceStatus) []tsdb.Target {
-	spec, err := s.catalog.Resolve(context.Background(), status.Name)
-	if err != nil || spec.Service.Metrics == nil {
+func (s *server) serviceTargets(ctx context.Context, unit string, status fleet.ServiceStatus) []tsdb.Target {
+	r, err := s.catalog.Get(ctx, resource.KindService, status.Name)
+	if err != nil {
+		return nil
+	}
+	spec, err := resource.As[resource.Service](r)
+	if err != nil || spec.Metrics == nil {
 		return nil
 	}
 	var all []tsdb.Target
 	for _, slot := range status.Slots {
 		for _, in := range slot.Instances {
-			all = append(all, tsdb.Target{URL: "http://" + in.Address + spec.Service.Metrics.Path, Interval: spec.Service.Metrics.Interval.D(s.Scrape),
+			all = append(all, tsdb.Target{URL: "http://" + in.Address + spec.Metrics.Path, Interval: spec.Metrics.Interval.D(s.Scrape),
 				Labels: map[string]string{"job": "service", "service": status.Name, "version": slot.Version, "unit": unit, "instance": in.ID}})
 		}
 	}

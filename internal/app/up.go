@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ type UpConfig struct {
 	Gateway  string
 	Admin    string
 	Unit     string
+	TLS      TLSFiles // of the gateway
 	Scrape   time.Duration
 	Step     time.Duration
 	Out      io.Writer // where the addresses are printed once both planes answer
@@ -39,6 +41,11 @@ type UpConfig struct {
 // Up runs control plane and data plane as two processes until ctx ends. One that dies is started again; one
 // that outlived an earlier Up is taken over. On a clean end the data plane stops the instances it started.
 func Up(ctx context.Context, c UpConfig) error {
+	for what, addr := range map[string]string{"API": c.Listen, "admin page": c.Admin} {
+		if err := guardAddress(what, addr, false); err != nil {
+			return err
+		}
+	}
 	lock, err := lockFolder(c.Data, "up")
 	if err != nil {
 		return err
@@ -118,29 +125,33 @@ func (c *UpConfig) serverArgs() []string {
 
 func (c *UpConfig) dataPlaneArgs() []string {
 	return []string{"dataplane", "--data", filepath.Join(c.Data, "dataplane"), "--server", "http://" + c.Listen, "--unit", c.Unit,
-		"--token-file", filepath.Join(c.Data, access.DataPlaneFile), "--gateway", c.Gateway, "--admin", c.Admin, "--stop-instances"}
+		"--token-file", filepath.Join(c.Data, access.DataPlaneFile), "--gateway", c.Gateway, "--admin", c.Admin,
+		"--tls-cert", c.TLS.Cert, "--tls-key", c.TLS.Key, "--stop-instances"}
 }
 
-// supervise keeps one plane running until ctx ends, then stops it and waits.
+// supervise keeps one plane running until ctx ends, then stops it and waits. Only a plane that cannot be started the
+// first time is an error: later ones are tried again, and the other plane is left alone.
 func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) error {
 	if plane == "dataplane" { // its token is made by the control plane's first start
 		if err := awaitFile(ctx, filepath.Join(c.Data, access.DataPlaneFile)); err != nil {
 			return nil
 		}
 	}
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		p, err := c.adoptOrStart(plane, args)
-		if err != nil {
-			return err
-		}
+	p, err := c.adoptOrStart(ctx, plane, args)
+	if err != nil {
+		return err
+	}
+	for wait := shortestWait; ; wait = min(2*wait, time.Second) {
 		began := time.Now()
-		select {
-		case <-p.done:
-		case <-ctx.Done():
-			return p.stop(time.Minute)
+		if p != nil {
+			select {
+			case <-p.done:
+			case <-ctx.Done():
+				return p.stop(time.Minute)
+			}
 		}
 		if time.Since(began) > 5*time.Second {
-			wait = 100 * time.Millisecond
+			wait = shortestWait
 		}
 		c.Logger.Error(plane+" ended; starting it again", "after", wait, "log", c.logPath(plane))
 		select {
@@ -148,8 +159,13 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 		case <-ctx.Done():
 			return nil
 		}
+		if p, err = c.adoptOrStart(ctx, plane, args); err != nil {
+			c.Logger.Error(plane+" cannot be started; trying again", "err", err)
+		}
 	}
 }
+
+const shortestWait = 100 * time.Millisecond
 
 func awaitFile(ctx context.Context, path string) error {
 	for {
@@ -172,20 +188,50 @@ type process struct {
 
 func (c *UpConfig) logPath(plane string) string { return filepath.Join(c.Data, "run", plane+".log") }
 
-func (c *UpConfig) adoptOrStart(plane string, args []string) (*process, error) {
-	data := c.Data
+// folder is where a plane keeps its lock and its run file.
+func folder(data, plane string) string {
 	if plane == "dataplane" {
-		data = filepath.Join(c.Data, "dataplane")
+		return filepath.Join(data, "dataplane")
 	}
-	if lock, err := lockFolder(data, plane); err != nil {
-		run, readErr := ReadRunFile(data, plane)
-		if readErr != nil || !errs.Is(err, errs.Conflict) {
+	return data
+}
+
+// adoptOrStart follows the process that has a plane's folder or starts one.
+func (c *UpConfig) adoptOrStart(ctx context.Context, plane string, args []string) (*process, error) {
+	p, err := holder(ctx, folder(c.Data, plane), plane)
+	if p != nil || err != nil {
+		return p, err
+	}
+	return c.start(plane, args)
+}
+
+// holder follows the process that has a folder; nil when nobody has. One that has just been started or is just ending
+// may not be found at once.
+func holder(ctx context.Context, data, plane string) (*process, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		lock, err := tryLock(data, plane)
+		if err == nil {
+			return nil, lock.Close()
+		}
+		if !errs.Is(err, errs.Conflict) {
 			return nil, err
 		}
-		return watch(run.PID)
-	} else {
-		_ = lock.Close()
+		if pid := lockHolder(data, plane); pid != 0 {
+			if p, err := watch(pid); err == nil {
+				return p, nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errs.E(errs.Conflict, "ringfence %s runs in %s already, and it cannot be told which process it is", plane, data)
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
+}
+
+func (c *UpConfig) start(plane string, args []string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -196,9 +242,7 @@ func (c *UpConfig) adoptOrStart(plane string, args []string) (*process, error) {
 	}
 	defer log.Close()
 	cmd := exec.Command(self, args...)
-	if c.Database != "" { // not an argument: everybody on the machine can read those
-		cmd.Env = append(os.Environ(), databaseEnv+"="+c.Database)
-	}
+	cmd.Env = c.environ(plane)
 	cmd.Stdout, cmd.Stderr = log, log // not a pipe: the plane must outlive this process
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -210,6 +254,16 @@ func (c *UpConfig) adoptOrStart(plane string, args []string) (*process, error) {
 		close(p.done)
 	}()
 	return p, nil
+}
+
+// environ is the environment of a plane. The database's URL is not an argument, as everybody on the machine can read
+// those, and only the control plane's to know.
+func (c *UpConfig) environ(plane string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, databaseEnv+"=") })
+	if plane == "server" && c.Database != "" {
+		env = append(env, databaseEnv+"="+c.Database)
+	}
+	return env
 }
 
 // watch follows a process that is not a child.
@@ -252,8 +306,12 @@ func (c *UpConfig) announce(ctx context.Context) error {
 			return nil
 		}
 	}
-	fmt.Fprintf(c.Out, "Ringfence is up (%.2fs).\n  API and UI  http://%s\n  Gateway     http://%s\n  Data        %s\n  Admin token %s\n",
-		time.Since(began).Seconds(), c.Listen, c.Gateway, c.Data, filepath.Join(c.Data, access.AdminFile))
+	gateway := "http://" + c.Gateway
+	if c.TLS != (TLSFiles{}) {
+		gateway = "https://" + c.Gateway
+	}
+	fmt.Fprintf(c.Out, "Ringfence is up (%.2fs).\n  API and UI  http://%s\n  Gateway     %s\n  Data        %s\n  Admin token %s\n",
+		time.Since(began).Seconds(), c.Listen, gateway, c.Data, filepath.Join(c.Data, access.AdminFile))
 	return nil
 }
 
@@ -283,19 +341,13 @@ func awaitOK(ctx context.Context, url string) error {
 // that was killed. It returns once they have ended.
 func Down(data string) error {
 	found := false
-	for _, where := range []struct{ data, plane string }{{data, "up"}, {filepath.Join(data, "dataplane"), "dataplane"}, {data, "server"}} {
-		lock, err := lockFolder(where.data, where.plane)
-		if err == nil {
-			_ = lock.Close()
-			continue
-		}
-		run, err := ReadRunFile(where.data, where.plane)
+	for _, plane := range []string{"up", "dataplane", "server"} {
+		p, err := holder(context.Background(), folder(data, plane), plane)
 		if err != nil {
 			return err
 		}
-		p, err := watch(run.PID)
-		if err != nil {
-			continue // it has just ended
+		if p == nil {
+			continue
 		}
 		found = true
 		if err := p.stop(time.Minute); err != nil {
