@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -55,10 +57,11 @@ type Agent struct {
 	Options
 	changed chan struct{}
 
-	mu      sync.Mutex
-	desired fleet.Desired
-	tag     string
-	since   time.Time // last answer of the control plane
+	tag string // of what was last wanted and is in force
+
+	mu       sync.Mutex // held while it is applied and while it is looked at: a report is of one moment
+	services []fleet.Service
+	since    time.Time // last answer of the control plane
 }
 
 // New makes an agent; Run starts it.
@@ -77,17 +80,23 @@ func (a *Agent) Changed() {
 	}
 }
 
-// Restore applies what was last saved. It is called before the gateway takes requests.
-func (a *Agent) Restore(ctx context.Context) error {
+// Restore applies what was last saved, as far as it can be. It is called before the gateway takes requests. What cannot
+// be read or applied is said and left out: a data plane that does not start serves nobody.
+func (a *Agent) Restore(ctx context.Context) {
 	b, err := a.Disk.Load()
-	if err != nil || b == nil {
-		return err
+	if err == nil && b == nil {
+		return
 	}
 	var d fleet.Desired
-	if err := json.Unmarshal(b, &d); err != nil {
-		return err
+	if err == nil {
+		err = json.Unmarshal(b, &d)
 	}
-	return a.apply(ctx, d)
+	if err == nil {
+		err = a.apply(ctx, d.Services)
+	}
+	if err != nil {
+		a.Logger.Error("what was last wanted cannot be restored in full", "err", err)
+	}
 }
 
 // Run follows and reports until ctx ends.
@@ -100,26 +109,37 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 func (a *Agent) follow(ctx context.Context) {
+	away, failed := false, ""
 	for ctx.Err() == nil {
 		d, tag, err := a.Control.Desired(ctx, a.Unit, a.tag, 20*time.Second)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			a.Logger.Warn("the control plane does not answer; serving what was last wanted", "err", err)
+			if !away {
+				a.Logger.Warn("the control plane does not answer; serving what was last wanted", "err", err)
+			}
+			away = true
 			pause(ctx, time.Second)
 			continue
 		}
+		if away {
+			a.Logger.Info("the control plane answers again")
+		}
+		away = false
 		a.heard()
 		if tag == a.tag {
 			continue
 		}
 		if err := a.adopt(ctx, d); err != nil {
-			a.Logger.Error("cannot apply what is wanted; trying again", "err", err)
+			if err.Error() != failed {
+				a.Logger.Error("cannot apply all that is wanted; trying again", "err", err)
+			}
+			failed = err.Error()
 			pause(ctx, time.Second)
 			continue
 		}
-		a.tag = tag
+		a.tag, failed = tag, ""
 		a.Changed()
 	}
 }
@@ -128,38 +148,79 @@ func (a *Agent) follow(ctx context.Context) {
 // answer leaves out is kept as it was: only a goodbye (Gone) stops it, so that no emptied database stops production.
 func (a *Agent) adopt(ctx context.Context, d fleet.Desired) error {
 	a.mu.Lock()
-	for _, s := range a.desired.Services {
-		if !slices.ContainsFunc(d.Services, func(n fleet.Service) bool { return n.Name == s.Name }) {
+	for _, s := range a.services {
+		if index(d.Services, s.Name) < 0 {
 			a.Logger.Warn("the control plane does not know a service; it is kept as it was", "service", s.Name)
 			d.Services = append(d.Services, s)
 		}
 	}
 	a.mu.Unlock()
 	d.Services = slices.DeleteFunc(d.Services, func(s fleet.Service) bool { return s.Gone })
-	b, err := json.Marshal(d)
+	if err := a.save(d.Services); err != nil {
+		return err
+	}
+	err := a.apply(ctx, d.Services)
+	if err != nil && ctx.Err() == nil { // the next start finds what is in force
+		err = errors.Join(err, a.save(a.services))
+	}
+	return err
+}
+
+func (a *Agent) save(services []fleet.Service) error {
+	b, err := json.Marshal(fleet.Desired{Unit: a.Unit, Services: services})
 	if err != nil {
 		return err
 	}
-	if err := a.Disk.Save(b); err != nil {
-		return err
-	}
-	return a.apply(ctx, d)
+	return a.Disk.Save(b)
 }
 
-// apply switches routes first: a version that leaves gets no new request before its instances are drained.
-func (a *Agent) apply(ctx context.Context, d fleet.Desired) error {
-	if err := a.Gateway.Apply(ctx, d.Services); err != nil {
+// apply switches routes first: a version that leaves gets no new request before its instances are drained. When the
+// whole cannot be applied, what can be of it is, and the rest stays as it was.
+func (a *Agent) apply(ctx context.Context, wanted []fleet.Service) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.Gateway.Apply(ctx, wanted)
+	if err != nil && ctx.Err() == nil {
+		wanted, err = a.oneByOne(ctx, wanted)
+	}
+	if ctx.Err() != nil {
 		return err
 	}
-	slots := make(map[string][]fleet.Slot, len(d.Services))
-	for _, s := range d.Services {
+	slots := make(map[string][]fleet.Slot, len(wanted))
+	for _, s := range wanted {
 		slots[s.Name] = s.Slots
 	}
 	a.Workload.Apply(slots)
-	a.mu.Lock()
-	a.desired = d
-	a.mu.Unlock()
-	return nil
+	a.services = wanted
+	return err
+}
+
+// oneByOne makes as much of wanted so as the gateway takes, beginning with what is in force: first what is no longer
+// wanted goes, then each service is put in alone. It returns what is in force then, and what could not be.
+func (a *Agent) oneByOne(ctx context.Context, wanted []fleet.Service) ([]fleet.Service, error) {
+	force := slices.DeleteFunc(slices.Clone(a.services), func(s fleet.Service) bool { return index(wanted, s.Name) < 0 })
+	if err := a.Gateway.Apply(ctx, force); err != nil {
+		return a.services, err
+	}
+	var refused []error
+	for _, s := range wanted {
+		try := slices.Clone(force)
+		if i := index(try, s.Name); i >= 0 {
+			try[i] = s
+		} else {
+			try = append(try, s)
+		}
+		if err := a.Gateway.Apply(ctx, try); err != nil {
+			refused = append(refused, fmt.Errorf("service %s stays as it was: %w", s.Name, err))
+			continue
+		}
+		force = try
+	}
+	return force, errors.Join(refused...)
+}
+
+func index(services []fleet.Service, name string) int {
+	return slices.IndexFunc(services, func(s fleet.Service) bool { return s.Name == name })
 }
 
 func (a *Agent) report(ctx context.Context) {
@@ -183,10 +244,9 @@ func (a *Agent) report(ctx context.Context) {
 // Observe returns what is seen of the unit now.
 func (a *Agent) Observe() fleet.Observed {
 	a.mu.Lock()
-	services := a.desired.Services
-	a.mu.Unlock()
+	defer a.mu.Unlock()
 	o := fleet.Observed{Unit: a.Unit, Admin: a.Admin, Time: time.Now().UTC()}
-	for _, s := range services {
+	for _, s := range a.services {
 		slots := a.Workload.Status(s.Name)
 		for i := range slots {
 			slots[i].InFlight = a.Gateway.InFlight(s.Name, slots[i].Version)

@@ -109,9 +109,7 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 
 func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	defer shrinkLater()()
-	if err := d.agent.Restore(ctx); err != nil {
-		return err
-	}
+	d.agent.Restore(ctx)
 	var secure *tls.Config
 	if guardAddress("", admin.Addr().String(), false) != nil {
 		secure = d.secure.Clone()

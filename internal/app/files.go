@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,13 +48,14 @@ func writeRunFile(data, plane string, r RunFile) error {
 	return writeFile(runPath(data, plane), b)
 }
 
-// writeFile replaces a file whole: a reader, and a machine that loses power, sees the old or the new content.
+// writeFile replaces a file whole: a reader, and a machine that loses power, sees the old or the new content. A file
+// has one writer, so that the new one has one name, and a crash leaves nothing that would pile up.
 func writeFile(path string, b []byte) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-")
+	f, err := os.OpenFile(filepath.Join(dir, "."+filepath.Base(path)+".new"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -72,26 +74,66 @@ func writeFile(path string, b []byte) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// lockFolder takes a folder for this process alone; the lock goes with the process, however it ends.
+// lockFolder takes a folder for this process alone; the lock goes with the process, however it ends. The lock's file
+// holds the process's number. errs.Conflict when another process has the folder.
 func lockFolder(data, plane string) (*os.File, error) {
-	dir := filepath.Join(data, "run")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+	f, err := tryLock(data, plane)
+	if errs.Is(err, errs.Conflict) {
+		return nil, errs.E(errs.Conflict, "ringfence %s runs in %s already (process %d)", plane, data, lockHolder(data, plane)).
+			Next("stop it with: ringfence down --data %s", data)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, plane+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := errors.Join(f.Truncate(0), writeAt(f, strconv.Itoa(os.Getpid()))); err != nil {
 		_ = f.Close()
-		running, _ := ReadRunFile(data, plane)
-		return nil, errs.E(errs.Conflict, "ringfence %s runs in %s already (process %d)", plane, data, running.PID).
-			Next("stop it with: ringfence down --data %s", data)
+		return nil, fmt.Errorf("lock of %s: %w", data, err)
 	}
 	return f, nil
 }
 
-// disk keeps one file, for the agent.
+func writeAt(f *os.File, s string) error {
+	_, err := f.WriteAt([]byte(s), 0)
+	return err
+}
+
+func lockPath(data, plane string) string { return filepath.Join(data, "run", plane+".lock") }
+
+func tryLock(data, plane string) (*os.File, error) {
+	path := lockPath(data, plane)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		_ = f.Close()
+		return nil, errs.E(errs.Conflict, "%s is locked", path)
+	case err != nil:
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// lockHolder is the process that has a folder, 0 when it has not said so yet: by the lock's file or, of a version
+// that did not write itself there, by the run file.
+func lockHolder(data, plane string) int {
+	b, err := os.ReadFile(lockPath(data, plane))
+	if pid, bad := strconv.Atoi(string(b)); err == nil && bad == nil && pid > 0 && alive(pid) {
+		return pid
+	}
+	run, err := ReadRunFile(data, plane)
+	if err != nil || !alive(run.PID) {
+		return 0
+	}
+	return run.PID
+}
+
+// disk keeps one file.
 type disk string
 
 func (d disk) Save(b []byte) error { return writeFile(string(d), b) }
@@ -101,8 +143,5 @@ func (d disk) Load() ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("what was last wanted: %w", err)
-	}
-	return b, nil
+	return b, err
 }

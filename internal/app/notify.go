@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
 )
 
@@ -20,15 +22,18 @@ type Store interface {
 	Close() error
 }
 
-// notifying tells those who follow the record that there are new events. Other control planes on the same
-// database are not heard of this way: followers poll as well.
+// notifying tells those who follow the record that there are new events, and calls declared when what people
+// declared has changed. Other control planes on the same database are not heard of this way: followers poll as well.
 type notifying struct {
 	Store
-	mu      sync.Mutex
-	changed chan struct{}
+	declared func()
+	mu       sync.Mutex
+	changed  chan struct{}
 }
 
-func newNotifying(s Store) *notifying { return &notifying{Store: s, changed: make(chan struct{})} }
+func newNotifying(s Store, declared func()) *notifying {
+	return &notifying{Store: s, declared: declared, changed: make(chan struct{})}
+}
 
 func (n *notifying) Commit(ctx context.Context, w store.Write) ([]audit.Event, error) {
 	sealed, err := n.Store.Commit(ctx, w)
@@ -38,7 +43,14 @@ func (n *notifying) Commit(ctx context.Context, w store.Write) ([]audit.Event, e
 		n.changed = make(chan struct{})
 		n.mu.Unlock()
 	}
+	if err == nil && slices.ContainsFunc(slices.Concat(w.Puts, w.Deletes), declares) {
+		n.declared()
+	}
 	return sealed, err
+}
+
+func declares(d store.Doc) bool {
+	return d.Kind == resource.KindService || d.Kind == resource.KindRingPlan || d.Kind == resource.KindSegment
 }
 
 // Changed returns a channel that is closed at the next new event.

@@ -1,0 +1,343 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/fleet"
+)
+
+// world is a control plane, a gateway, a process runtime and a disk.
+type world struct {
+	mu      sync.Mutex
+	desired fleet.Desired
+	tag     int
+	changed chan struct{}
+	away    bool // the control plane does not answer
+	reports []fleet.Observed
+
+	routes  []fleet.Service // in force
+	refused map[string]bool // services that the gateway does not take
+	slots   map[string][]fleet.Slot
+	log     []string // what was done, in order
+
+	saved []byte
+	full  bool // nothing can be saved
+	said  bytes.Buffer
+}
+
+func newWorld() *world { return &world{changed: make(chan struct{}), refused: map[string]bool{}} }
+
+func (w *world) agent() *Agent {
+	return New(Options{Unit: "local", Admin: "http://here", Control: w, Gateway: gateway{w}, Workload: runtime{w}, Disk: disk{w},
+		Logger: slog.New(slog.NewTextHandler(&w.said, nil))})
+}
+
+func (w *world) do(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+func (w *world) want(services ...fleet.Service) {
+	w.do(func() {
+		w.desired = fleet.Desired{Unit: "local", Services: services}
+		w.tag++
+		close(w.changed)
+		w.changed = make(chan struct{})
+	})
+}
+
+func (w *world) Desired(ctx context.Context, _, have string, wait time.Duration) (fleet.Desired, string, error) {
+	timeout := time.After(wait)
+	for {
+		w.mu.Lock()
+		d, tag, changed, away := w.desired, fmt.Sprint(w.tag), w.changed, w.away
+		d.Services = slices.Clone(d.Services)
+		w.mu.Unlock()
+		if away {
+			return fleet.Desired{}, "", errors.New("connection refused")
+		}
+		if tag != have {
+			return d, tag, nil
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return fleet.Desired{}, tag, nil
+		case <-ctx.Done():
+			return fleet.Desired{}, "", ctx.Err()
+		}
+	}
+}
+
+func (w *world) Report(_ context.Context, o fleet.Observed) error {
+	w.do(func() { w.reports = append(w.reports, o) })
+	return nil
+}
+
+type gateway struct{ *world }
+
+func (g gateway) Apply(_ context.Context, services []fleet.Service) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range services {
+		if g.refused[s.Name+"@"+s.Salt] {
+			return errors.New("no route for " + s.Name)
+		}
+	}
+	g.routes = slices.Clone(services)
+	g.log = append(g.log, "routes")
+	return nil
+}
+
+func (g gateway) Generation(service string) int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := index(g.routes, service); i >= 0 {
+		return g.routes[i].Generation
+	}
+	return 0
+}
+
+func (g gateway) InFlight(_, version string) int64 { return int64(len(version)) }
+
+func (g gateway) Users(string) []fleet.UserCount { return []fleet.UserCount{{Ring: "early", Users: 3}} }
+
+type runtime struct{ *world }
+
+func (r runtime) Apply(services map[string][]fleet.Slot) {
+	r.do(func() { r.slots, r.log = services, append(r.log, "slots") })
+}
+
+func (r runtime) Status(service string) []fleet.SlotStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []fleet.SlotStatus
+	for _, s := range r.slots[service] {
+		all = append(all, fleet.SlotStatus{Version: s.Version, Ready: s.Instances})
+	}
+	return all
+}
+
+type disk struct{ *world }
+
+func (d disk) Save(b []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.full {
+		return errors.New("no space left on device")
+	}
+	d.saved, d.log = b, append(d.log, "disk")
+	return nil
+}
+
+func (d disk) Load() ([]byte, error) { return d.saved, nil }
+
+// service is one whose salt tells its editions apart.
+func service(name string, generation int64, salt string) fleet.Service {
+	return fleet.Service{Name: name, Generation: generation, Salt: salt, Slots: []fleet.Slot{{Version: "v" + fmt.Sprint(generation), Instances: 2}}}
+}
+
+// names lists services with their generations.
+func names(services []fleet.Service) string {
+	var all []string
+	for _, s := range services {
+		all = append(all, fmt.Sprintf("%s-%d", s.Name, s.Generation))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+func (w *world) onDisk(t *testing.T) string {
+	t.Helper()
+	var d fleet.Desired
+	if err := json.Unmarshal(w.saved, &d); err != nil {
+		t.Fatal(err)
+	}
+	return names(d.Services)
+}
+
+// play runs an agent over a world in time that passes at once.
+func play(t *testing.T, w *world, f func(t *testing.T, a *Agent)) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		a := w.agent()
+		a.Restore(ctx)
+		done := make(chan struct{})
+		w.changed = make(chan struct{}) // of this bubble
+		go func() {
+			_ = a.Run(ctx)
+			close(done)
+		}()
+		f(t, a)
+		cancel()
+		<-done
+	})
+}
+
+func TestWhatIsWantedIsSavedThenRoutedThenRun(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, a *Agent) {
+		synctest.Wait()
+		w.do(func() { w.log = nil })
+		w.want(service("shop", 1, ""))
+		synctest.Wait()
+		if got := strings.Join(w.log, " "); got != "disk routes slots" {
+			t.Errorf("done in this order: %s", got)
+		}
+		last := w.reports[len(w.reports)-1]
+		want := fleet.ServiceStatus{Name: "shop", Generation: 1, Users: []fleet.UserCount{{Ring: "early", Users: 3}},
+			Slots: []fleet.SlotStatus{{Version: "v1", Ready: 2, InFlight: 2}}}
+		if got, _ := json.Marshal(last.Services); string(got) != marshal([]fleet.ServiceStatus{want}) || last.Unit != "local" || last.Admin != "http://here" {
+			t.Errorf("reported %+v", last)
+		}
+	})
+}
+
+func marshal(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+func TestReportsComeEverySecondAndWhenSomethingChanges(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, a *Agent) {
+		time.Sleep(10*time.Second + time.Millisecond)
+		before := len(w.reports)
+		a.Changed()
+		synctest.Wait()
+		if before < 10 || before > 12 || len(w.reports) != before+1 {
+			t.Errorf("%d reports in 10 s, %d after a change", before, len(w.reports))
+		}
+	})
+}
+
+func TestWhatCannotBeSavedIsNotApplied(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, a *Agent) {
+		w.want(service("shop", 1, ""))
+		time.Sleep(time.Second)
+		w.do(func() { w.full = true })
+		w.want(service("shop", 2, ""))
+		time.Sleep(time.Minute)
+		if names(w.routes) != "shop-1" || w.onDisk(t) != "shop-1" {
+			t.Errorf("routes of %s with %s on the disk", names(w.routes), w.onDisk(t))
+		}
+		if n := strings.Count(w.said.String(), "no space left"); n != 1 {
+			t.Errorf("said %d times in a minute", n)
+		}
+		w.do(func() { w.full = false })
+		time.Sleep(3 * time.Second)
+		if names(w.routes) != "shop-2" || w.onDisk(t) != "shop-2" {
+			t.Errorf("the disk has room again: routes of %s with %s on the disk", names(w.routes), w.onDisk(t))
+		}
+	})
+}
+
+func TestOnlyAGoodbyeStopsAService(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, a *Agent) {
+		w.want(service("shop", 3, ""), service("cart", 5, ""))
+		synctest.Wait()
+		w.want(service("cart", 6, "")) // of a control plane with an emptied database
+		synctest.Wait()
+		if names(w.routes) != "cart-6 shop-3" || len(w.slots["shop"]) != 1 || w.onDisk(t) != "cart-6 shop-3" {
+			t.Errorf("routes of %s, %d slots", names(w.routes), len(w.slots["shop"]))
+		}
+		w.want(service("cart", 6, ""), fleet.Service{Name: "shop", Generation: 4, Gone: true})
+		synctest.Wait()
+		if names(w.routes) != "cart-6" || len(w.slots) != 1 || w.onDisk(t) != "cart-6" {
+			t.Errorf("gone, and still routes of %s", names(w.routes))
+		}
+	})
+}
+
+func TestARestartNeedsNoControlPlane(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, a *Agent) {
+		w.want(service("shop", 3, ""))
+		synctest.Wait()
+	})
+	w.routes, w.slots, w.away = nil, nil, true
+	play(t, w, func(t *testing.T, a *Agent) {
+		if names(w.routes) != "shop-3" || len(w.slots["shop"]) != 1 {
+			t.Fatalf("routes of %q, slots %v", names(w.routes), w.slots)
+		}
+		time.Sleep(time.Hour)
+		if n := strings.Count(w.said.String(), "does not answer"); n != 1 || !a.Heard().IsZero() {
+			t.Errorf("said %d times in an hour, heard %s", n, a.Heard())
+		}
+		w.do(func() { w.away = false })
+		w.want(service("shop", 4, ""))
+		time.Sleep(2 * time.Second)
+		if names(w.routes) != "shop-4" || a.Heard().IsZero() {
+			t.Errorf("routes of %s", names(w.routes))
+		}
+	})
+}
+
+func TestAServiceThatIsRefusedHoldsUpNoOther(t *testing.T) {
+	w := newWorld()
+	w.refused["shop@odd"] = true
+	play(t, w, func(t *testing.T, a *Agent) {
+		w.want(service("shop", 1, ""), service("cart", 1, ""), service("old", 1, ""))
+		synctest.Wait()
+		w.want(service("shop", 2, "odd"), service("cart", 2, ""), service("new", 1, ""), fleet.Service{Name: "old", Gone: true})
+		time.Sleep(time.Minute)
+		if got := names(w.routes); got != "cart-2 new-1 shop-1" || w.onDisk(t) != got || w.slots["shop"][0].Version != "v1" {
+			t.Fatalf("routes of %s, on the disk %s", got, w.onDisk(t))
+		}
+		if o := a.Observe(); o.Services[0].Name != "shop" || o.Services[0].Generation != 1 {
+			t.Errorf("reported as in force: %+v", o.Services[0])
+		}
+		if n := strings.Count(w.said.String(), "no route for shop"); n != 1 {
+			t.Errorf("said %d times in a minute", n)
+		}
+	})
+	play(t, w, func(t *testing.T, a *Agent) { // restarted, it has what was in force
+		if got := names(w.routes); got != "cart-2 new-1 shop-1" {
+			t.Errorf("after a restart routes of %s", got)
+		}
+	})
+}
+
+// What was saved by a newer version may be more than this one takes.
+func TestARestartServesWhatItCan(t *testing.T) {
+	for name, saved := range map[string]string{
+		"a service that is refused": marshal(fleet.Desired{Services: []fleet.Service{service("shop", 1, "odd"), service("cart", 1, "")}}),
+		"a damaged file":            `{"services":[`,
+		"nothing":                   "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.refused["shop@odd"] = true
+			if saved != "" {
+				w.saved = []byte(saved)
+			}
+			play(t, w, func(t *testing.T, a *Agent) {
+				if got, want := len(w.routes) > 0, strings.Contains(saved, "cart"); got != want {
+					t.Errorf("routes of %q", names(w.routes))
+				}
+				if told := strings.Contains(w.said.String(), "cannot be restored"); told != (saved != "") {
+					t.Errorf("said: %s", w.said.String())
+				}
+				w.want(service("cart", 2, ""))
+				time.Sleep(time.Second)
+				if !strings.Contains(names(w.routes), "cart-2") {
+					t.Errorf("routes of %q", names(w.routes))
+				}
+			})
+		})
+	}
+}
