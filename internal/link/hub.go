@@ -40,6 +40,7 @@ func NewHub(s Store, kind string, onReport func()) *Hub {
 	return &Hub{store: s, kind: kind, onReport: onReport, units: map[string]*unit{}}
 }
 
+// unit returns a unit that has reported or asked, known from now on. h.mu is held.
 func (h *Hub) unit(name string) *unit {
 	u := h.units[name]
 	if u == nil {
@@ -53,55 +54,75 @@ func (h *Hub) unit(name string) *unit {
 func (h *Hub) Publish(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	u := h.unit(name)
-	close(u.changed)
-	u.changed = make(chan struct{})
+	if u := h.units[name]; u != nil { // else nobody waits
+		close(u.changed)
+		u.changed = make(chan struct{})
+	}
 }
+
+// pollEvery is how often a waiting answer looks by itself: what another control plane on the same database has
+// written is published there, not here.
+const pollEvery = 2 * time.Second
 
 // Desired returns what a unit shall run with a tag of it. While that still has the tag have, it waits for a
 // change, at most wait long, and then answers with the same tag.
 func (h *Hub) Desired(ctx context.Context, name, have string, wait time.Duration) (fleet.Desired, string, error) {
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
 	for {
 		h.mu.Lock()
 		changed := h.unit(name).changed
 		h.mu.Unlock()
-		d, tag, err := h.read(ctx, name)
-		if err != nil || tag != have {
-			return d, tag, err
+		docs, tag, err := h.read(ctx, name)
+		if err != nil {
+			return fleet.Desired{}, "", err
 		}
-		select {
-		case <-changed:
-		case <-timeout.C:
-			return d, tag, nil
-		case <-ctx.Done():
-			return d, tag, ctx.Err()
+		if tag == have {
+			select {
+			case <-changed:
+				continue
+			case <-poll.C:
+				continue
+			case <-timeout.C:
+			case <-ctx.Done():
+				return fleet.Desired{}, "", ctx.Err()
+			}
 		}
+		d, err := decode(name, docs)
+		return d, tag, err
 	}
 }
 
-func (h *Hub) read(ctx context.Context, name string) (fleet.Desired, string, error) {
-	d := fleet.Desired{Unit: name}
+// read returns a unit's documents and a tag of them: equal for equal documents, whichever control plane is asked.
+func (h *Hub) read(ctx context.Context, name string) ([]store.Doc, string, error) {
+	var all []store.Doc
 	sum := sha256.New()
 	for after := ""; ; {
 		docs, err := h.store.List(ctx, store.Page{Kind: h.kind, Prefix: name + "/", After: after})
 		if err != nil {
-			return d, "", err
+			return nil, "", err
 		}
 		if len(docs) == 0 {
-			return d, hex.EncodeToString(sum.Sum(nil)[:12]), nil
+			return all, hex.EncodeToString(sum.Sum(nil)[:12]), nil
 		}
 		for _, doc := range docs {
-			var s fleet.Service
-			if err := json.Unmarshal(doc.Body, &s); err != nil {
-				return d, "", fmt.Errorf("%s %s: %w", h.kind, doc.Name, err)
-			}
-			d.Services = append(d.Services, s)
 			sum.Write(doc.Body)
 		}
+		all = append(all, docs...)
 		after = docs[len(docs)-1].Name
 	}
+}
+
+func decode(name string, docs []store.Doc) (fleet.Desired, error) {
+	d := fleet.Desired{Unit: name, Services: make([]fleet.Service, len(docs))}
+	for i, doc := range docs {
+		if err := json.Unmarshal(doc.Body, &d.Services[i]); err != nil {
+			return d, fmt.Errorf("%s %s: %w", doc.Kind, doc.Name, err)
+		}
+	}
+	return d, nil
 }
 
 // Report takes what a unit's data plane sees.
@@ -121,7 +142,10 @@ func (h *Hub) Report(_ context.Context, o fleet.Observed) error {
 func (h *Hub) Observe(name, service string) (fleet.ServiceStatus, time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	u := h.unit(name)
+	u := h.units[name]
+	if u == nil {
+		return fleet.ServiceStatus{}, time.Time{}
+	}
 	for _, s := range u.observed.Services {
 		if s.Name == service {
 			return s, u.at
@@ -150,5 +174,8 @@ func (h *Hub) Units() []fleet.Observed {
 func (h *Hub) Admin(name string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.unit(name).observed.Admin
+	if u := h.units[name]; u != nil {
+		return u.observed.Admin
+	}
+	return ""
 }
