@@ -62,7 +62,7 @@ func (d *binomial) prepare(n int64, p float64) {
 	d.v = 0.92 - 4.2/d.b
 	d.height = (2.83 + 5.1/d.b) * sd
 	d.mode = math.Floor((size + 1) * p)
-	d.base = d.density(d.mode)
+	d.base = math.NaN()
 }
 
 func (d *binomial) count(rng *rand.Rand) int64 {
@@ -86,6 +86,9 @@ func (d *binomial) reject(rng *rand.Rand) int64 {
 		}
 		if k < 0 || k > float64(d.n) || us == 0 {
 			continue
+		}
+		if math.IsNaN(d.base) { // most draws do not come here
+			d.base = d.density(d.mode)
 		}
 		if math.Log(v*d.height/(d.a/(us*us)+d.b)) <= d.density(k)-d.base {
 			return int64(k)

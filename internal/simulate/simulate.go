@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -43,7 +44,7 @@ func Run(ctx context.Context, c Case) (Report, error) {
 		Healthy: w.healthyReport(healthy), Regression: w.regressionReport(sick), Needs: needs,
 	}
 	for i, ring := range w.plan.Rings {
-		r.Rings = append(r.Rings, Ring{Name: ring.Name, Share: shares[i], BakeMinutes: w.bake(i).Minutes()})
+		r.Rings = append(r.Rings, Ring{Name: ring.Name, Share: math.Round(1e9*shares[i]) / 1e9, BakeMinutes: w.bake(i).Minutes()})
 	}
 	r.Advice = w.advise(c, r)
 	return r, nil
