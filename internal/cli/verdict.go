@@ -20,15 +20,20 @@ func verdictCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verdict -f FILE",
 		Short: "Judge samples offline, as a rollout would",
-		Long: `Judges the samples of a case with the same code and the same defaults as a rollout. The exit status is 0 for any
-verdict, and 2 for a wrong case.`,
+		Long: `Judges the samples of a case with the same code and the same defaults as a rollout. With "compare":"distribution" the
+case has two series of a metric in place of samples, null for a missing value. The exit status is 0 for any verdict,
+and 2 for a wrong case.`,
 		Example: `  ringfence verdict -f case.json --json
-  echo '{"samples":[{"canary":{"requests":100,"bad":9},"stable":{"requests":1900,"bad":9}}]}' | ringfence verdict -f -`,
+  echo '{"samples":[{"canary":{"requests":100,"bad":9},"stable":{"requests":1900,"bad":9}}]}' | ringfence verdict -f -
+  echo '{"gate":{"compare":"distribution"},"series":{"canary":[0,1,2,1,0,0],"stable":[0,0,0,0,0,0]}}' | ringfence verdict -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			raw, err := readCase(path, cmd.InOrStdin())
 			if err != nil {
 				return err
+			}
+			if health.IsDistribution(raw) {
+				return judgeSeries(e, cmd, raw)
 			}
 			gate, samples, err := health.ParseCase(raw)
 			if err != nil {
@@ -41,6 +46,15 @@ verdict, and 2 for a wrong case.`,
 	cmd.Flags().StringVarP(&path, "filename", "f", "", "the case, or - for standard input")
 	_ = cmd.MarkFlagRequired("filename") // the flag is there: it was added above
 	return cmd
+}
+
+func judgeSeries(e *env, cmd *cobra.Command, raw []byte) error {
+	gate, series, err := health.ParseDistribution(raw)
+	if err != nil {
+		return err
+	}
+	j := health.JudgeDistribution(gate, series)
+	return e.show(cmd, j, func(w io.Writer) { showDistribution(w, j) })
 }
 
 func readCase(path string, stdin io.Reader) ([]byte, error) {
@@ -70,5 +84,18 @@ func showJudgement(w io.Writer, j health.Judgement) {
 		ratio(ev.CanaryBad, ev.CanaryRequests), ratio(ev.StableBad, ev.StableRequests))
 	if j.StoppedAt != nil {
 		fmt.Fprintf(w, "stopped at sample %d\n", *j.StoppedAt)
+	}
+}
+
+func showDistribution(w io.Writer, j health.DistributionJudgement) {
+	fmt.Fprintf(w, "%s: %s\n", verdict(j.Verdict, colours(w)), strings.Join(j.Reasons, "; "))
+	if ev := j.Evidence.SequentialEvidence; ev != nil {
+		fmt.Fprintf(w, "e %s of %s, p %s, %d windows, higher in %d, lower in %d\n", figure(ev.E), figure(ev.Threshold), figure(ev.PValue), ev.Windows, ev.Higher, ev.Lower)
+	}
+	if ev := j.Evidence.MannWhitneyEvidence; ev != nil {
+		fmt.Fprintf(w, "%s, %d values of new, %d of stable\n", ev.Classification, j.Evidence.CanaryPoints, j.Evidence.StablePoints)
+	}
+	if j.StoppedAt != nil {
+		fmt.Fprintf(w, "stopped at window %d\n", *j.StoppedAt)
 	}
 }

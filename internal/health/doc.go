@@ -12,4 +12,10 @@
 // The bounds hold for requests that go bad independently of each other, given what moves both sides alike.
 // Traffic, shares and the common failure rate may change from sample to sample as they like; one broken user
 // who retries a hundred times is counted a hundred times, however, so users that repeat themselves cost trust.
+//
+// JudgeDistribution judges the values of any metric, the canary's beside stable's. It bets, window by window,
+// on which of the two values is the canary's: evidence as above, exact when swapping the two values of a window
+// changes nothing in what could be expected, and not when values depend on earlier ones of their own side. A canary
+// that leaves a level which stable never leaves fails by a rule with a cost of its own. The Mann-Whitney method is that
+// of Kayenta's judge, looks once, and shares its weaknesses.
 package health
