@@ -64,7 +64,7 @@ func DataPlane(ctx context.Context, c DataPlaneConfig) error {
 	if err != nil {
 		return err
 	}
-	public, err := net.Listen("tcp", c.Gateway)
+	public, err := listenGateway(c.Gateway)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -36,6 +37,8 @@ type UpConfig struct {
 	Step     time.Duration
 	Out      io.Writer // where the addresses are printed once both planes answer
 	Logger   *slog.Logger
+
+	door *door
 }
 
 // Up runs control plane and data plane as two processes until ctx ends. One that dies is started again; one
@@ -58,6 +61,11 @@ func Up(ctx context.Context, c UpConfig) error {
 		return err
 	}
 	defer shrinkLater()()
+	c.door = &door{addr: c.Gateway}
+	defer c.door.close()
+	if err := c.checkAddresses(); err != nil {
+		return err
+	}
 	// The control plane ends last: the data plane's last report reaches it.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	group, ctx := errgroup.WithContext(ctx)
@@ -97,6 +105,21 @@ func (c *UpConfig) fixAddresses() error {
 		}
 		if *a.addr, err = freeAddress(a.before, net.JoinHostPort(host, "0")); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkAddresses says at once what a plane would fail with again and again: an address that somebody else has.
+func (c *UpConfig) checkAddresses() error {
+	for _, a := range []struct{ what, plane, addr string }{{"API", "server", c.Listen}, {"gateway", "dataplane", c.Gateway}, {"admin page", "dataplane", c.Admin}} {
+		lock, err := tryLock(folder(c.Data, a.plane), a.plane)
+		if err != nil {
+			continue // the plane runs, and has it
+		}
+		_, err = freeAddress(a.addr)
+		if err := errors.Join(err, lock.Close()); err != nil {
+			return errs.Wrap(errs.Conflict, err, "%s", a.what).Next("choose another address; 127.0.0.1:0 takes any that is free")
 		}
 	}
 	return nil
@@ -147,6 +170,9 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 			select {
 			case <-p.done:
 			case <-ctx.Done():
+				if plane == "dataplane" {
+					c.door.close() // nobody will answer who comes now
+				}
 				return p.stop(time.Minute)
 			}
 		}
@@ -243,6 +269,13 @@ func (c *UpConfig) start(plane string, args []string) (*process, error) {
 	defer log.Close()
 	cmd := exec.Command(self, args...)
 	cmd.Env = c.environ(plane)
+	if plane == "dataplane" {
+		if socket := c.door.file(); socket != nil {
+			defer socket.Close()
+			cmd.ExtraFiles = []*os.File{socket}
+			cmd.Env = append(cmd.Environ(), doorEnv+"="+strconv.Itoa(firstInherited))
+		}
+	}
 	cmd.Stdout, cmd.Stderr = log, log // not a pipe: the plane must outlive this process
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {

@@ -1,0 +1,177 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/errs"
+)
+
+// said is what was printed, by many.
+type said struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *said) has(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.b.String(), text)
+}
+
+// up runs Up over fake planes until stop is called, which returns its error.
+func up(t *testing.T, data string) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	out, ended := &said{}, make(chan error, 1)
+	c := UpConfig{Data: data, Listen: "127.0.0.1:0", Gateway: "127.0.0.1:0", Admin: "127.0.0.1:0", Unit: "local",
+		Scrape: time.Second, Step: time.Second, Out: out, Logger: slog.New(slog.DiscardHandler)}
+	go func() { ended <- Up(ctx, c) }()
+	var once sync.Once
+	stop = func() (err error) {
+		once.Do(func() {
+			cancel()
+			err = <-ended
+		})
+		return err
+	}
+	t.Cleanup(func() { _ = stop() })
+	await(t, "both planes", func() bool { return out.has("Ringfence is up") })
+	return stop
+}
+
+func pidOf(t *testing.T, data, plane string) int {
+	t.Helper()
+	r, err := ReadRunFile(folder(data, plane), plane)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.PID
+}
+
+func TestAPlaneThatDiesIsStartedAgainAndTheOtherLeftAlone(t *testing.T) {
+	data := t.TempDir()
+	stop := up(t, data)
+	for _, victim := range []string{"server", "dataplane"} {
+		other := map[string]string{"server": "dataplane", "dataplane": "server"}[victim]
+		died, stays := pidOf(t, data, victim), pidOf(t, data, other)
+		if err := syscall.Kill(died, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "another "+victim, func() bool { pid := pidOf(t, data, victim); return pid != died && alive(pid) })
+		if pidOf(t, data, other) != stays || !alive(stays) {
+			t.Errorf("%s was killed, and %s did not stay", victim, other)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := os.ReadFile(filepath.Join(data, "ended")); string(b) != "dataplane\nserver\n" {
+		t.Errorf("ended in this order: %q", b)
+	}
+}
+
+func TestPlanesThatOutliveUpAreTakenOver(t *testing.T) {
+	data := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, out := exec.Command(self, "up", data), &said{}
+	first.Stdout = out
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "both planes", func() bool { return out.has("Ringfence is up") })
+	server, plane := pidOf(t, data, "server"), pidOf(t, data, "dataplane")
+	if err := first.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.Wait()
+	// A plane that was killed while it started has the lock, and its run file is still that of the one before.
+	if err := os.Remove(runPath(data, "server")); err != nil {
+		t.Fatal(err)
+	}
+	p, err := holder(t.Context(), data, "server")
+	if err != nil || p == nil || p.pid != server {
+		t.Fatalf("%+v %v", p, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := UpConfig{Data: data, Logger: slog.New(slog.DiscardHandler)}
+	ended := make(chan error, 2)
+	for _, name := range []string{"server", "dataplane"} {
+		go func() { ended <- c.supervise(ctx, name, nil) }()
+	}
+	time.AfterFunc(50*time.Millisecond, cancel)
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if alive(server) || alive(plane) {
+		t.Errorf("the planes taken over were not stopped: %v %v", alive(server), alive(plane))
+	}
+	if b, _ := os.ReadFile(filepath.Join(data, "ended")); strings.Count(string(b), "\n") != 2 {
+		t.Errorf("ended: %q", b)
+	}
+}
+
+func TestDownStopsWhatRunsAndSaysWhenNothingDoes(t *testing.T) {
+	data := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, out := exec.Command(self, "up", data), &said{}
+	first.Stdout = out
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reaped := make(chan error, 1)
+	go func() { reaped <- first.Wait() }()
+	await(t, "both planes", func() bool { return out.has("Ringfence is up") })
+	server, plane := pidOf(t, data, "server"), pidOf(t, data, "dataplane")
+	if err := Down(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-reaped; err != nil {
+		t.Errorf("up ended with %v", err)
+	}
+	if alive(server) || alive(plane) {
+		t.Error("a plane goes on")
+	}
+	if err := Down(data); !errs.Is(err, errs.Missing) {
+		t.Errorf("nothing runs: %v", err)
+	}
+}
+
+// The database's URL holds a password: no plane gets it as an argument, and the data plane not at all.
+func TestWhoKnowsTheDatabase(t *testing.T) {
+	t.Setenv(databaseEnv, "postgres://ringfence:secret@db/ringfence")
+	c := UpConfig{Database: os.Getenv(databaseEnv)}
+	knows := func(env []string) bool {
+		return slices.ContainsFunc(env, func(v string) bool { return strings.Contains(v, "secret") })
+	}
+	if !knows(c.environ("server")) || knows(c.environ("dataplane")) || knows(c.serverArgs()) || knows(c.dataPlaneArgs()) {
+		t.Errorf("server %v, data plane %v, arguments %v %v", knows(c.environ("server")), knows(c.environ("dataplane")), c.serverArgs(), c.dataPlaneArgs())
+	}
+	if env := c.environ("server"); !slices.Contains(env, databaseEnv+"="+c.Database) || strings.Count(strings.Join(env, "\n"), databaseEnv+"=") != 1 {
+		t.Error("the control plane does not get the URL once")
+	}
+}
