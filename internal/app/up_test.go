@@ -56,6 +56,35 @@ func up(t *testing.T, data string) (stop func() error) {
 	return stop
 }
 
+// upProcess starts Up over fake planes in a process of its own.
+func upProcess(t *testing.T, data string) (*exec.Cmd, *said) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, out := exec.Command(self, "up", data), &said{}
+	cmd.Stdout = out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = Down(data) }) // finds nothing when the test went well
+	return cmd, out
+}
+
+// nobodyHas checks that both planes have ended: their folders are free.
+func nobodyHas(t *testing.T, data string) {
+	t.Helper()
+	for _, plane := range []string{"server", "dataplane"} {
+		lock, err := tryLock(folder(data, plane), plane)
+		if err != nil {
+			t.Errorf("%s goes on: %v", plane, err)
+			continue
+		}
+		_ = lock.Close()
+	}
+}
+
 func pidOf(t *testing.T, data, plane string) int {
 	t.Helper()
 	r, err := ReadRunFile(folder(data, plane), plane)
@@ -89,17 +118,9 @@ func TestAPlaneThatDiesIsStartedAgainAndTheOtherLeftAlone(t *testing.T) {
 
 func TestPlanesThatOutliveUpAreTakenOver(t *testing.T) {
 	data := t.TempDir()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, out := exec.Command(self, "up", data), &said{}
-	first.Stdout = out
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
+	first, out := upProcess(t, data)
 	await(t, "both planes", func() bool { return out.has("Ringfence is up") })
-	server, plane := pidOf(t, data, "server"), pidOf(t, data, "dataplane")
+	server := pidOf(t, data, "server")
 	if err := first.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +134,7 @@ func TestPlanesThatOutliveUpAreTakenOver(t *testing.T) {
 		t.Fatalf("%+v %v", p, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := UpConfig{Data: data, Logger: slog.New(slog.DiscardHandler)}
+	c := UpConfig{Data: data, Logger: slog.New(slog.DiscardHandler), door: &door{}}
 	ended := make(chan error, 2)
 	for _, name := range []string{"server", "dataplane"} {
 		go func() { ended <- c.supervise(ctx, name, nil) }()
@@ -124,9 +145,7 @@ func TestPlanesThatOutliveUpAreTakenOver(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if alive(server) || alive(plane) {
-		t.Errorf("the planes taken over were not stopped: %v %v", alive(server), alive(plane))
-	}
+	nobodyHas(t, data)
 	if b, _ := os.ReadFile(filepath.Join(data, "ended")); strings.Count(string(b), "\n") != 2 {
 		t.Errorf("ended: %q", b)
 	}
@@ -134,28 +153,17 @@ func TestPlanesThatOutliveUpAreTakenOver(t *testing.T) {
 
 func TestDownStopsWhatRunsAndSaysWhenNothingDoes(t *testing.T) {
 	data := t.TempDir()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, out := exec.Command(self, "up", data), &said{}
-	first.Stdout = out
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
+	first, out := upProcess(t, data)
 	reaped := make(chan error, 1)
 	go func() { reaped <- first.Wait() }()
 	await(t, "both planes", func() bool { return out.has("Ringfence is up") })
-	server, plane := pidOf(t, data, "server"), pidOf(t, data, "dataplane")
 	if err := Down(data); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-reaped; err != nil {
 		t.Errorf("up ended with %v", err)
 	}
-	if alive(server) || alive(plane) {
-		t.Error("a plane goes on")
-	}
+	nobodyHas(t, data)
 	if err := Down(data); !errs.Is(err, errs.Missing) {
 		t.Errorf("nothing runs: %v", err)
 	}
