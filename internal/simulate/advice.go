@@ -120,16 +120,20 @@ func up(x float64) float64 {
 	return math.Ceil(x/unit-1e-9) * unit
 }
 
-func figure(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
+// figure has three figures, or all of those before the point.
+func figure(x float64) string {
+	if x >= 1000 {
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(x, 'g', 3, 64)
+}
 
 func percent(x float64) string { return figure(100*x) + " %" }
 
 func rate(perSecond float64) string {
 	switch {
-	case perSecond >= 1e5:
-		return strconv.FormatFloat(perSecond, 'f', 0, 64) + "/s"
 	case perSecond >= 1:
-		return strconv.FormatFloat(perSecond, 'g', 6, 64) + "/s"
+		return figure(perSecond) + "/s"
 	case perSecond*60 >= 1:
 		return figure(perSecond*60) + "/min"
 	}

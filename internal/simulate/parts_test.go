@@ -14,6 +14,9 @@ import (
 
 // The counts of many draws are those of the distribution, by Pearson's test at five standard deviations.
 func TestBinomial(t *testing.T) {
+	if testing.Short() {
+		t.Skip("statistics")
+	}
 	for _, c := range []struct {
 		n int64
 		p float64
@@ -113,6 +116,9 @@ func TestADaysTrafficIsItsMean(t *testing.T) {
 
 // A plan that does what the advice says has the power that it promises.
 func TestTheAdviceHolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("statistics")
+	}
 	c := hour(2000, 5, 0.0075)
 	c.Runs = 1000
 	n := simulated(t, c).Needs[0]
@@ -165,6 +171,16 @@ func TestRoundingOfAdvice(t *testing.T) {
 	for d, want := range map[time.Duration]string{40 * time.Second: "40s", 33*time.Minute + time.Second: "34m", 5*time.Hour + 3*time.Minute: "5h15m", 50*time.Hour + 1: "51h"} {
 		if got := span(d); got != want {
 			t.Errorf("%s: %s, expected %s", d, got, want)
+		}
+	}
+	for x, want := range map[float64]string{4200: "4200", 1234567: "1234567", 3.14159: "3.14", 0.0071: "0.0071"} {
+		if got := figure(x); got != want {
+			t.Errorf("%v: %s, expected %s", x, got, want)
+		}
+	}
+	for x, want := range map[float64]string{8000: "8000/s", 1.5: "1.5/s", 0.5: "30/min", 0.001: "3.6/h"} {
+		if got := rate(x); got != want {
+			t.Errorf("%v: %s, expected %s", x, got, want)
 		}
 	}
 	for x, want := range map[float64]float64{1234: 1300, 0.0341: 0.035, 20: 20, 0: 0} {

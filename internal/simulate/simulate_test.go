@@ -68,6 +68,9 @@ func hour(perMinute, sharePercent, canaryBad float64) Case {
 
 // The same comparison was simulated independently of this package: by minute, without plans.
 func TestAgreesWithTheVerdictTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("statistics")
+	}
 	for _, c := range []struct {
 		name                         string
 		perMinute, sharePercent, bad float64
@@ -96,6 +99,9 @@ func TestAgreesWithTheVerdictTable(t *testing.T) {
 
 // With minutes for steps it is the very simulation of the table, so that the two agree more closely.
 func TestAgreesWithASimulationOfTheGateAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("statistics")
+	}
 	sc := sim.Scenario{Steps: []sim.Step{{Minutes: 60, Canary: 100, Stable: 900}}, CanaryBad: 0.01, StableBad: 0.005}
 	want := sim.Run(sc, sim.ComparisonOnly(0.01), 2000, 3).Share()
 	got := simulated(t, hour(1000, 10, 0.01)).Regression.ByRing[0].Share
@@ -174,7 +180,7 @@ func TestAskingMoreOftenChangesNothing(t *testing.T) {
 			w := c.world(shares)
 			often := *w
 			often.every = true
-			for seed := range uint64(6) {
+			for seed := range uint64(3) {
 				a, b := w.run(rand.New(rand.NewPCG(seed, 0)), w.sick), often.run(rand.New(rand.NewPCG(seed, 0)), w.sick)
 				if a != b {
 					t.Errorf("traffic %v, curve %v, seed %d: %+v, asked more often %+v", traffic, curve, seed, a, b)
