@@ -38,6 +38,7 @@ type Gateway struct {
 	versions map[versionKey]*version
 	left     map[fleet.Endpoint]*endpoint // left out, and perhaps not yet drained
 	users    map[seriesKey]*userSet
+	loaded   map[string][]string // by service: the exposure that loaded users were counted under
 	userTurn int64
 }
 
@@ -49,6 +50,7 @@ func New(o Options) *Gateway {
 	g := &Gateway{
 		unit: o.Unit, log: o.Logger, limits: o.Limits, opts: o, trusted: o.TrustedProxies,
 		versions: map[versionKey]*version{}, users: map[seriesKey]*userSet{}, left: map[fleet.Endpoint]*endpoint{},
+		loaded: map[string][]string{},
 	}
 	g.metrics = newMetrics(o.Registry, o.Unit, g)
 	g.table.Store(newTable())

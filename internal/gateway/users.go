@@ -16,7 +16,7 @@ import (
 )
 
 // exactUsers is how many distinct keys are counted exactly; beyond it the count is an estimate within about 1 %.
-const exactUsers = 8192
+const exactUsers = fleet.ExactUsers
 
 // distinct counts distinct hashes.
 type distinct struct {
@@ -94,7 +94,10 @@ func (g *Gateway) Users(service string) []fleet.UserCount {
 	defer g.mu.Unlock()
 	var out []fleet.UserCount
 	for k, u := range g.users {
-		if all, since := u.counts(); k.service == service && all > 0 {
+		if k.service != service { // before it is counted: an estimate takes its time
+			continue
+		}
+		if all, since := u.counts(); all > 0 {
 			out = append(out, fleet.UserCount{Ring: k.ring, Version: k.version, Users: all, Recent: since})
 		}
 	}
@@ -111,6 +114,8 @@ type savedUsers struct {
 	Ring    string   `json:"ring"`
 	All     savedSet `json:"all"`
 	Since   savedSet `json:"since"`
+
+	Exposure []string `json:"exposure"` // of the service, which Since counts from
 }
 
 type savedSet struct {
@@ -167,6 +172,9 @@ func (g *Gateway) SaveUsers() ([]byte, error) {
 	out := []savedUsers{}
 	for k, u := range g.users {
 		s := savedUsers{Service: k.service, Version: k.version, Ring: k.ring}
+		if r := g.table.Load().services[k.service]; r != nil {
+			s.Exposure = r.exposure()
+		}
 		u.mu.Lock()
 		var err, sinceErr error
 		s.All, err = u.all.save()
@@ -199,6 +207,7 @@ func (g *Gateway) LoadUsers(b []byte) error {
 	defer g.mu.Unlock()
 	for i, s := range in {
 		u := g.userSet(seriesKey{s.Service, s.Version, s.Ring})
+		g.loaded[s.Service] = s.Exposure
 		u.mu.Lock()
 		err := errors.Join(u.all.add(sets[i][0]), u.since.add(sets[i][1]))
 		u.mu.Unlock()
@@ -209,11 +218,15 @@ func (g *Gateway) LoadUsers(b []byte) error {
 	return nil
 }
 
-// restartUsers counts a service's users anew when its exposure differs from that of the table before. g.mu is held.
+// restartUsers counts a service's users anew when its exposure differs from that of the table before. Users that were
+// loaded were counted under the exposure they were saved with: it may have changed just before a crash. g.mu is held.
 func (g *Gateway) restartUsers(before, now *route) {
-	if before == nil || slices.EqualFunc(before.targets, now.targets, func(a, b *target) bool {
-		return a == nil && b == nil || a != nil && b != nil && a.version == b.version
-	}) {
+	was, known := g.loaded[now.service]
+	delete(g.loaded, now.service)
+	if before != nil {
+		was, known = before.exposure(), true
+	}
+	if !known || slices.Equal(was, now.exposure()) {
 		return
 	}
 	for k, u := range g.users {
@@ -221,6 +234,17 @@ func (g *Gateway) restartUsers(before, now *route) {
 			u.restart()
 		}
 	}
+}
+
+// exposure is the version of each ring, "" where none is out.
+func (r *route) exposure() []string {
+	out := make([]string, len(r.targets))
+	for i, t := range r.targets {
+		if t != nil {
+			out[i] = t.version.name
+		}
+	}
+	return out
 }
 
 // userSet returns the set of a series, made when there is none. g.mu is held.

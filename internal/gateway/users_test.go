@@ -109,3 +109,35 @@ func TestRecentUsersBeginAnewWithTheExposure(t *testing.T) {
 		t.Errorf("after the change: %+v", got)
 	}
 }
+
+// A crash may come after the exposure has changed and before the users were saved again.
+func TestLoadedUsersCountForTheirExposureOnly(t *testing.T) {
+	expose := func(g *Gateway, early string) {
+		t.Helper()
+		s := fleet.Service{Name: "shop", Rings: []fleet.Ring{{Name: "early", Percent: 5}, {Name: "all"}}, Salt: "s", Exposure: []string{early, "v1"}}
+		if err := g.Apply(t.Context(), []fleet.Service{s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := New(Options{})
+	expose(before, "v2")
+	before.userSet(seriesKey{"shop", "v1", "all"}).add("ann")
+	saved, err := before.SaveUsers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for early, recent := range map[string]int64{"v2": 1, "v3": 0} {
+		after := New(Options{})
+		if err := after.LoadUsers(saved); err != nil {
+			t.Fatal(err)
+		}
+		expose(after, early)
+		if got := after.Users("shop")[0]; got.Users != 1 || got.Recent != recent {
+			t.Errorf("early gets %s: %+v", early, got)
+		}
+		expose(after, "v4")
+		if got := after.Users("shop")[0]; got.Recent != 0 {
+			t.Errorf("changed since: %+v", got)
+		}
+	}
+}
