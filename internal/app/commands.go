@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/demo"
+	"github.com/ringfence/ringfence/internal/errs"
 )
 
 // The addresses of one machine; all on loopback.
@@ -43,6 +44,9 @@ interrupted; the instances of your services are then stopped. One plane that die
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Data, c.Out, c.Logger = dataFolder(cmd), cmd.OutOrStdout(), logger(cmd)
+			if err := positive(c.Scrape, c.Step); err != nil {
+				return err
+			}
 			return Up(cmd.Context(), c)
 		},
 	}
@@ -69,6 +73,14 @@ func addPlaces(cmd *cobra.Command, database, listen *string, scrape, step *time.
 	f.DurationVar(step, "step-interval", time.Second, "how often each rollout is decided on")
 }
 
+// positive refuses intervals that are none.
+func positive(scrape, step time.Duration) error {
+	if scrape < 100*time.Millisecond || step < 10*time.Millisecond {
+		return errs.E(errs.Invalid, "--scrape-interval %s, --step-interval %s: expected at least 100ms and 10ms", scrape, step)
+	}
+	return nil
+}
+
 func downCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "down",
@@ -88,6 +100,9 @@ func serverCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Data, c.Logger = dataFolder(cmd), logger(cmd)
+			if err := positive(c.Scrape, c.Step); err != nil {
+				return err
+			}
 			return Server(cmd.Context(), c)
 		},
 	}

@@ -54,6 +54,9 @@ func DataPlane(ctx context.Context, c DataPlaneConfig) error {
 	if err := guardAddress("admin page", c.Admin, c.TLS != TLSFiles{}); err != nil {
 		return err
 	}
+	if err := guardServer(c.Server); err != nil {
+		return err
+	}
 	lock, err := lockFolder(c.Data, "dataplane")
 	if err != nil {
 		return err

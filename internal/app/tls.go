@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -90,6 +91,15 @@ func guardAddress(what, addr string, withTLS bool) error {
 	}
 	return errs.E(errs.Invalid, "%s: %s can be reached from other machines, which needs TLS", what, addr).
 		Next("give a certificate and its key, or bind to 127.0.0.1 and put a TLS proxy in front")
+}
+
+// guardServer refuses to send the data plane's token in the clear to another machine.
+func guardServer(server string) error {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errs.E(errs.Invalid, "server %q: expected the control plane's URL, such as https://control.example.com:7400", server)
+	}
+	return guardAddress("server", net.JoinHostPort(u.Hostname(), "0"), u.Scheme == "https")
 }
 
 func scheme(secure *tls.Config) string {

@@ -34,6 +34,17 @@ func TestPagesOpenToANetworkNeedTLS(t *testing.T) {
 	}
 }
 
+func TestTheTokenIsNotSentInTheClear(t *testing.T) {
+	for server, fine := range map[string]bool{
+		"http://127.0.0.1:7400": true, "http://[::1]:7400": true, "http://localhost:7400": true, "https://control.example.com": true,
+		"http://control.example.com:7400": false, "http://10.0.0.1": false, "control:7400": false, "": false, "ftp://127.0.0.1": false,
+	} {
+		if err := guardServer(server); (err == nil) != fine {
+			t.Errorf("%q: %v", server, err)
+		}
+	}
+}
+
 // writePair writes a self-signed certificate for name.
 func writePair(t *testing.T, files TLSFiles, name string) {
 	t.Helper()
