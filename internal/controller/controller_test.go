@@ -93,7 +93,7 @@ func TestNothingMovesWithoutEvidence(t *testing.T) {
 			play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 				release(t, ctx, c, "v2")
 				time.Sleep(soon)
-				blind(w)
+				w.change(func() { blind(w) })
 				time.Sleep(30 * time.Hour)
 				s := must[rollout.State](t)(c.Find(ctx, "shop"))
 				if s.Phase != rollout.Baking || s.Ring != 0 {
@@ -123,7 +123,7 @@ func TestEvidenceThatStopsNoLongerPasses(t *testing.T) {
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(23 * time.Hour) // enough of it, all good
-		w.blind = true
+		w.change(func() { w.blind = true })
 		time.Sleep(5 * time.Hour)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.Ring != 0 {
 			t.Errorf("passed ring %d on evidence of hours ago", s.Ring-1)
@@ -233,13 +233,13 @@ func TestRollbackAfterSuccessAndReleaseAgain(t *testing.T) {
 func TestADeletedServiceIsStoppedAndItsNameCanBeUsedAgain(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
-		w.deleted = true
+		w.change(func() { w.deleted = true })
 		c.Declared()
 		time.Sleep(soon)
 		if d := w.desired(); !d.Gone || len(d.Slots) != 0 {
 			t.Fatalf("the unit shall run %+v", d)
 		}
-		w.deleted = false
+		w.change(func() { w.deleted = false })
 		release(t, ctx, c, "v5")
 		time.Sleep(soon)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.ID != "shop-2" || s.Phase != rollout.Succeeded {

@@ -44,13 +44,13 @@ func TestAStepOnDocumentsThatHaveChangedMeanwhileIsRefused(t *testing.T) {
 func TestAUnitAheadOfARestoredControlPlaneAcknowledgesNothing(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
-		w.ahead = 40
+		w.change(func() { w.ahead = 40 })
 		release(t, ctx, c, "v2")
 		time.Sleep(time.Hour)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.Phase != rollout.Starting {
 			t.Errorf("%s on the word of a unit that has other things in force", s.Phase)
 		}
-		w.ahead = 0 // it has adopted what the control plane has
+		w.change(func() { w.ahead = 0 }) // it has adopted what the control plane has
 		time.Sleep(soon)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.Phase != rollout.Baking {
 			t.Errorf("%s: %s", s.Phase, s.Reason)
@@ -64,7 +64,9 @@ func TestAPlanThatChangesInFlightLeavesItsGatesWhatTheyNeed(t *testing.T) {
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(soon)
-		w.spec.Gates = []resource.Gate{{Signal: "latency", Over: fleet.Dur(700 * time.Millisecond), MinRequests: 500}}
+		w.change(func() {
+			w.spec.Gates = []resource.Gate{{Signal: "latency", Over: fleet.Dur(700 * time.Millisecond), MinRequests: 500}}
+		})
 		time.Sleep(soon)
 		want := []fleet.Dur{fleet.Dur(300 * time.Millisecond), fleet.Dur(700 * time.Millisecond)}
 		if got := w.desired().SlowOver; !slices.Equal(got, want) {
@@ -87,7 +89,7 @@ func TestTimeThatNobodyWatchedIsNotBaked(t *testing.T) {
 		synctest.Wait()
 		began := time.Now() // the machine sleeps, the clock is set forward, or nothing runs that could watch
 		time.Sleep(48 * time.Hour)
-		w.away = [2]time.Time{began, time.Now()}
+		w.change(func() { w.away = [2]time.Time{began, time.Now()} })
 		ctx, cancel = context.WithCancel(t.Context())
 		defer cancel()
 		c = w.controller()
@@ -106,7 +108,7 @@ func TestTimeThatNobodyWatchedIsNotBaked(t *testing.T) {
 func TestASilentUnitFailsNoRelease(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
-		w.silent = true
+		w.change(func() { w.silent = true })
 		release(t, ctx, c, "v2")
 		time.Sleep(time.Hour)
 		why, _, err := c.Waiting(ctx, "shop-2", time.Now())
@@ -118,7 +120,7 @@ func TestASilentUnitFailsNoRelease(t *testing.T) {
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.Phase != rollout.RolledBack {
 			t.Fatalf("nobody has it, and it is still %s", s.Phase)
 		}
-		w.silent = false
+		w.change(func() { w.silent = false })
 		release(t, ctx, c, "v2")
 		time.Sleep(soon)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop")); s.ID != "shop-3" || s.Phase != rollout.Baking {
@@ -130,7 +132,7 @@ func TestASilentUnitFailsNoRelease(t *testing.T) {
 func TestAServiceStaysWhereItRuns(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
-		w.spec.Service.Unit = "elsewhere"
+		w.change(func() { w.spec.Service.Unit = "elsewhere" })
 		release(t, ctx, c, "v2")
 		time.Sleep(soon)
 		if _, err := w.Get(ctx, KindDesired, "elsewhere/shop"); !errs.Is(err, errs.Missing) {
@@ -146,7 +148,7 @@ func TestARolloutOfADeletedServiceIsOver(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
-		w.deleted = true
+		w.change(func() { w.deleted = true })
 		time.Sleep(soon)
 		if s := must[rollout.State](t)(c.Find(ctx, "shop-2")); s.Phase != rollout.Superseded || len(w.types("rollout.superseded")) != 1 {
 			t.Errorf("the service is gone, and its rollout is %s", s.Phase)
@@ -180,7 +182,7 @@ func TestARollbackThatCannotEndMayBeReplaced(t *testing.T) {
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
 		time.Sleep(73 * time.Hour)
-		w.never["v1"] = true
+		w.change(func() { w.never["v1"] = true })
 		must[rollout.State](t)(c.Command(ctx, rollout.Rollback, "user:ann", "shop", "", time.Now()))
 		time.Sleep(time.Hour)
 		if d := w.desired(); d.Exposure[0] != "v2" {
@@ -229,14 +231,14 @@ func TestAServiceAtRestSeesWhatIsDeclared(t *testing.T) {
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		before := must[store.Doc](t)(w.Get(ctx, KindLive, "shop"))
 		time.Sleep(soon)
-		w.spec.Service.Run.Instances = 3 // changes nothing but what the unit shall run
+		w.change(func() { w.spec.Service.Run.Instances = 3 }) // changes nothing but what the unit shall run
 		time.Sleep((restFor + 1) * beat)
 		after := must[store.Doc](t)(w.Get(ctx, KindLive, "shop"))
 		if w.desired().Slots[0].Instances != 3 || after.Rev != before.Rev+1 {
 			t.Errorf("%d instances; Live went from revision %d to %d", w.desired().Slots[0].Instances, before.Rev, after.Rev)
 		}
 		time.Sleep(soon)
-		w.spec.Service.Run.Instances = 4
+		w.change(func() { w.spec.Service.Run.Instances = 4 })
 		c.Declared()
 		if synctest.Wait(); w.desired().Slots[0].Instances != 4 {
 			t.Error("what was declared here was not seen at once")

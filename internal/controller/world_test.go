@@ -88,6 +88,7 @@ func (m *memory) Commit(_ context.Context, w store.Write) ([]audit.Event, error)
 // world is a unit that does what it is told, and users of versions that fail at given rates.
 type world struct {
 	*memory
+	look    sync.Mutex         // guards what follows
 	bad     map[string]float64 // share of bad requests, by version
 	never   map[string]bool    // versions that never become ready
 	perSec  float64
@@ -117,7 +118,16 @@ func (w *world) controller() *Controller {
 	return New(Options{Store: w.memory, Fleet: w, Metrics: w, Catalog: w, Logger: slog.New(slog.DiscardHandler), Interval: beat})
 }
 
+// change lets the test change the world while a controller runs in it.
+func (w *world) change(f func()) {
+	w.look.Lock()
+	defer w.look.Unlock()
+	f()
+}
+
 func (w *world) Resolve(context.Context, string) (resource.Resolved, error) {
+	w.look.Lock()
+	defer w.look.Unlock()
 	if w.deleted {
 		return resource.Resolved{}, errs.E(errs.Missing, "no service")
 	}
@@ -138,10 +148,12 @@ func (w *world) desired() (s fleet.Service) {
 func (w *world) Publish(string) {}
 
 func (w *world) Observe(string, string) (fleet.ServiceStatus, time.Time) {
+	d := w.desired()
+	w.look.Lock()
+	defer w.look.Unlock()
 	if w.silent {
 		return fleet.ServiceStatus{}, time.Time{}
 	}
-	d := w.desired()
 	st := fleet.ServiceStatus{Name: "shop", Generation: d.Generation + w.ahead}
 	for i, r := range d.Rings {
 		n := map[string]int64{"early": 500, "broad": 4500, "all": 5000}[r.Name]
@@ -162,12 +174,14 @@ func (w *world) Observe(string, string) (fleet.ServiceStatus, time.Time) {
 
 // Counts makes up a sample a beat from the exposure of now.
 func (w *world) Counts(_ context.Context, _, canary, stable, _ string, from, to time.Time) ([]health.Sample, []time.Time, error) {
+	d := w.desired()
+	w.look.Lock()
+	defer w.look.Unlock()
 	if w.blind {
 		return nil, nil, nil
 	}
 	share := map[string]float64{}
 	before := 0.0
-	d := w.desired()
 	for i, r := range d.Rings {
 		upTo := r.Percent / 100
 		if i == len(d.Rings)-1 {
