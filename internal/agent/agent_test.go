@@ -168,6 +168,12 @@ func (w *world) onDisk(t *testing.T) string {
 	return names(d.Services)
 }
 
+// later lets time pass in the bubble and everybody finish what is to be done by then.
+func later(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 // play runs an agent over a world in time that passes at once.
 func play(t *testing.T, w *world, f func(t *testing.T, a *Agent)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -213,7 +219,7 @@ func marshal(v any) string {
 func TestReportsComeEverySecondAndWhenSomethingChanges(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, a *Agent) {
-		time.Sleep(10*time.Second + time.Millisecond)
+		later(10*time.Second + time.Millisecond)
 		before := len(w.reports)
 		a.Changed()
 		synctest.Wait()
@@ -227,10 +233,10 @@ func TestWhatCannotBeSavedIsNotApplied(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, a *Agent) {
 		w.want(service("shop", 1, ""))
-		time.Sleep(time.Second)
+		later(time.Second)
 		w.do(func() { w.full = true })
 		w.want(service("shop", 2, ""))
-		time.Sleep(time.Minute)
+		later(time.Minute)
 		if names(w.routes) != "shop-1" || w.onDisk(t) != "shop-1" {
 			t.Errorf("routes of %s with %s on the disk", names(w.routes), w.onDisk(t))
 		}
@@ -238,7 +244,7 @@ func TestWhatCannotBeSavedIsNotApplied(t *testing.T) {
 			t.Errorf("said %d times in a minute", n)
 		}
 		w.do(func() { w.full = false })
-		time.Sleep(3 * time.Second)
+		later(3 * time.Second)
 		if names(w.routes) != "shop-2" || w.onDisk(t) != "shop-2" {
 			t.Errorf("the disk has room again: routes of %s with %s on the disk", names(w.routes), w.onDisk(t))
 		}
@@ -274,13 +280,13 @@ func TestARestartNeedsNoControlPlane(t *testing.T) {
 		if names(w.routes) != "shop-3" || len(w.slots["shop"]) != 1 {
 			t.Fatalf("routes of %q, slots %v", names(w.routes), w.slots)
 		}
-		time.Sleep(time.Hour)
+		later(time.Hour)
 		if n := strings.Count(w.said.String(), "does not answer"); n != 1 || !a.Heard().IsZero() {
 			t.Errorf("said %d times in an hour, heard %s", n, a.Heard())
 		}
 		w.do(func() { w.away = false })
 		w.want(service("shop", 4, ""))
-		time.Sleep(2 * time.Second)
+		later(2 * time.Second)
 		if names(w.routes) != "shop-4" || a.Heard().IsZero() {
 			t.Errorf("routes of %s", names(w.routes))
 		}
@@ -294,7 +300,7 @@ func TestAServiceThatIsRefusedHoldsUpNoOther(t *testing.T) {
 		w.want(service("shop", 1, ""), service("cart", 1, ""), service("old", 1, ""))
 		synctest.Wait()
 		w.want(service("shop", 2, "odd"), service("cart", 2, ""), service("new", 1, ""), fleet.Service{Name: "old", Gone: true})
-		time.Sleep(time.Minute)
+		later(time.Minute)
 		if got := names(w.routes); got != "cart-2 new-1 shop-1" || w.onDisk(t) != got || w.slots["shop"][0].Version != "v1" {
 			t.Fatalf("routes of %s, on the disk %s", got, w.onDisk(t))
 		}
@@ -333,7 +339,7 @@ func TestARestartServesWhatItCan(t *testing.T) {
 					t.Errorf("said: %s", w.said.String())
 				}
 				w.want(service("cart", 2, ""))
-				time.Sleep(time.Second)
+				later(time.Second)
 				if !strings.Contains(names(w.routes), "cart-2") {
 					t.Errorf("routes of %q", names(w.routes))
 				}
