@@ -39,6 +39,7 @@ func helperServe() {
 		signal.Ignore(syscall.SIGTERM)
 	}
 	if os.Getenv("CRASH") != "" {
+		note(control+"/starts", fmt.Sprintln(os.Getenv("ADDRESS"), time.Now().UnixNano()))
 		fmt.Println("cannot open the database")
 		os.Exit(3)
 	}
@@ -274,3 +275,12 @@ func (g *rig) child() (pid int) {
 }
 
 func itoa(n int) string { return fmt.Sprint(n) }
+
+// note appends a line to a file, for the test to read.
+func note(path, line string) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, _ = f.WriteString(line)
+		_ = f.Close()
+	}
+}
