@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,6 +98,13 @@ func TestRefused(t *testing.T) {
 	}
 	if err := access.EnsureTokens(ctx, s, dir, time.Now()); !errs.Is(err, errs.Invalid) {
 		t.Errorf("a file that holds no token: %v", err)
+	}
+	pipe := filepath.Join(dir, "pipe") // nobody will ever write into it
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := access.ReadToken(pipe); !errs.Is(err, errs.Invalid) {
+		t.Errorf("a named pipe: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -53,7 +54,7 @@ func ensureFile(path string) (string, error) {
 
 // ReadToken reads a token's file and takes it from everybody else's eyes.
 func ReadToken(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe is refused below, not waited for
 	if err != nil {
 		return "", errs.Wrap(kindOf(err), err, "token file")
 	}

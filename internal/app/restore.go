@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,9 @@ must not be running there; users are served by the data plane meanwhile.`,
 			}
 			if err := Restore(cmd.Context(), c, in); err != nil {
 				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"data": c.Data})
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "restored; start it with: ringfence up --data %s\n", c.Data)
 			return nil

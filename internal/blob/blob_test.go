@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -47,6 +48,21 @@ func files(t *testing.T, s *Store) []string {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// A disk that takes nothing is somebody's to repair, and the upload to be tried again; a reader's error stays what it is.
+func TestWhoFailed(t *testing.T) {
+	s := newStore(t)
+	denied := errs.E(errs.Denied, "no more of it")
+	if _, _, err := s.Put(t.Context(), io.MultiReader(strings.NewReader("hel"), iotest.ErrReader(denied)), 5); !errs.Is(err, errs.Denied) {
+		t.Errorf("the reader: %v", err)
+	}
+	if err := os.Remove(s.temp()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Put(t.Context(), strings.NewReader("hello"), 5); !errs.Is(err, errs.Unavailable) || strings.Contains(err.Error(), s.dir) {
+		t.Errorf("the disk: %v", err)
+	}
 }
 
 func TestPutAndOpen(t *testing.T) {

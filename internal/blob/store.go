@@ -73,7 +73,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader, limit int64) (digest strin
 func (s *Store) put(ctx context.Context, r io.Reader, limit int64, want string) (digest string, size int64, err error) {
 	f, err := os.CreateTemp(s.temp(), "put-")
 	if err != nil {
-		return "", 0, fmt.Errorf("keep artifact: %w", err)
+		return "", 0, notKept(err)
 	}
 	defer func() {
 		_ = f.Close()           // closed before when all went well
@@ -82,7 +82,7 @@ func (s *Store) put(ctx context.Context, r io.Reader, limit int64, want string) 
 	h := sha256.New()
 	size, err = io.Copy(io.MultiWriter(f, h), io.LimitReader(&ctxReader{ctx, r}, limit+1))
 	if err != nil {
-		return "", 0, fmt.Errorf("keep artifact: %w", err)
+		return "", 0, notKept(err)
 	}
 	digest = prefix + hex.EncodeToString(h.Sum(nil))
 	switch {
@@ -96,6 +96,14 @@ func (s *Store) put(ctx context.Context, r io.Reader, limit int64, want string) 
 	return digest, size, s.keep(f, digest)
 }
 
+// notKept tells a folder that takes nothing now, as on a full disk, from what is wrong with the reader.
+func notKept(err error) error {
+	if disk, ok := errors.AsType[*fs.PathError](err); ok {
+		return errs.Wrap(errs.Unavailable, disk.Err, "keep artifact")
+	}
+	return fmt.Errorf("keep artifact: %w", err)
+}
+
 // keep makes f durable and then visible.
 func (s *Store) keep(f *os.File, digest string) error {
 	path, err := s.Path(digest)
@@ -103,13 +111,13 @@ func (s *Store) keep(f *os.File, digest string) error {
 		return err
 	}
 	if err := errors.Join(f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("keep artifact: %w", err)
+		return notKept(err)
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("keep artifact: %w", err)
+		return notKept(err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("keep artifact: %w", err)
+		return notKept(err)
 	}
 	// The folder of the folder too: it may just have been made.
 	return errors.Join(syncDir(filepath.Dir(path)), syncDir(filepath.Join(s.dir, "sha256")), syncDir(s.dir))

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,7 +155,11 @@ func TestProblemsAreLinesOfACompiler(t *testing.T) {
 
 func TestArtifactFiles(t *testing.T) {
 	p := plane.Start(t)
-	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir()} {
+	pipe := filepath.Join(t.TempDir(), "pipe") // nobody will ever write into it
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir(), pipe} {
 		if _, err := p.Admin.PutFile(t.Context(), path); !errs.Is(err, errs.Invalid) {
 			t.Errorf("%s: %v", path, err)
 		}

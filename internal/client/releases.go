@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"syscall"
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/errs"
@@ -41,7 +42,7 @@ func (c *Client) PutFile(ctx context.Context, path string) (wire.Artifact, error
 const transferTimeout = 2 * 60 * 60 * 1e9 // two hours; the server gives up much sooner when nothing moves
 
 func digestOf(path string) (string, int64, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe is refused below, not waited for
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", 0, errs.E(errs.Invalid, "artifact %s: there is no such file", path)
 	}
