@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/cli"
 )
 
 // The test's binary is also the planes, the up and the instance that the tests start.
@@ -64,6 +65,13 @@ func fakePlane(ctx context.Context, plane string, args []string) error {
 		return err
 	}
 	defer lock.Close()
+	if _, err := os.Stat(filepath.Join(data, "damaged")); err == nil {
+		fmt.Fprintf(os.Stderr, "time=now level=INFO msg=noise\nerror: the %s is damaged\nhint: Restore a backup.\n", plane)
+		os.Exit(cli.ExitUnavailable)
+	}
+	if _, err := os.Stat(filepath.Join(data, "hopeless")); err == nil {
+		panic("hopeless")
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err

@@ -42,7 +42,8 @@ type UpConfig struct {
 }
 
 // Up runs control plane and data plane as two processes until ctx ends. One that dies is started again; one
-// that outlived an earlier Up is taken over. On a clean end the data plane stops the instances it started.
+// that outlived an earlier Up is taken over; one whose first start fails is an error. On a clean end the data plane
+// stops the instances it started.
 func Up(ctx context.Context, c UpConfig) error {
 	for what, addr := range map[string]string{"API": c.Listen, "admin page": c.Admin} {
 		if err := guardAddress(what, addr, false); err != nil {
@@ -152,8 +153,8 @@ func (c *UpConfig) dataPlaneArgs() []string {
 		"--tls-cert", c.TLS.Cert, "--tls-key", c.TLS.Key, "--stop-instances"}
 }
 
-// supervise keeps one plane running until ctx ends, then stops it and waits. Only a plane that cannot be started the
-// first time is an error: later ones are tried again, and the other plane is left alone.
+// supervise keeps one plane running until ctx ends, then stops it and waits. Only a first start that fails is an error:
+// later ones are tried again, and the other plane is left alone.
 func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) error {
 	if plane == "dataplane" { // its token is made by the control plane's first start
 		if err := awaitFile(ctx, filepath.Join(c.Data, access.DataPlaneFile)); err != nil {
@@ -164,12 +165,19 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 	if err != nil {
 		return err
 	}
+	if err := c.firstStart(ctx, plane, p); err != nil {
+		return err
+	}
 	for wait := shortestWait; ; wait = min(2*wait, time.Second) {
 		began := time.Now()
 		if p != nil {
 			select {
 			case <-p.done:
 			case <-ctx.Done():
+				if c.outlives(ctx, p) {
+					c.Logger.Warn(plane+" goes on as before", "process", p.pid)
+					return nil
+				}
 				if plane == "dataplane" {
 					c.door.close() // nobody will answer who comes now
 				}
@@ -208,8 +216,10 @@ func awaitFile(ctx context.Context, path string) error {
 
 // process is a plane's process, started by this one or by an earlier one.
 type process struct {
-	pid  int
-	done chan struct{}
+	pid    int
+	done   chan struct{}
+	child  *exec.Cmd // nil when an earlier one started it; its end is known once done is closed
+	silent int64     // how long the log was before it
 }
 
 func (c *UpConfig) logPath(plane string) string { return filepath.Join(c.Data, "run", plane+".log") }
@@ -267,6 +277,10 @@ func (c *UpConfig) start(plane string, args []string) (*process, error) {
 		return nil, err
 	}
 	defer log.Close()
+	before, err := log.Stat()
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.Command(self, args...)
 	cmd.Env = c.environ(plane)
 	if plane == "dataplane" {
@@ -281,7 +295,7 @@ func (c *UpConfig) start(plane string, args []string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{pid: cmd.Process.Pid, done: make(chan struct{})}
+	p := &process{pid: cmd.Process.Pid, done: make(chan struct{}), child: cmd, silent: before.Size()}
 	go func() {
 		_ = cmd.Wait()
 		close(p.done)
@@ -334,8 +348,8 @@ func (p *process) stop(limit time.Duration) error {
 // announce prints the addresses once both planes answer.
 func (c *UpConfig) announce(ctx context.Context) error {
 	began := time.Now()
-	for _, url := range []string{"http://" + c.Listen + "/readyz", "http://" + c.Admin + "/healthz"} {
-		if err := awaitOK(ctx, url); err != nil {
+	for _, plane := range []string{"server", "dataplane"} {
+		if err := awaitOK(ctx, c.readyPage(plane)); err != nil {
 			return nil
 		}
 	}
