@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/audit"
@@ -57,7 +59,7 @@ func (c *Catalog) Apply(ctx context.Context, actor string, now time.Time, set []
 	if len(set) == 0 || len(set) > MaxSet {
 		return Result{}, errs.E(errs.Invalid, "got %d resources, expected 1 to %d", len(set), MaxSet)
 	}
-	set, problems := canonical(set)
+	set, problems := c.canonical(set)
 	if len(problems) > 0 {
 		return Result{}, resource.Refuse(problems)
 	}
@@ -83,11 +85,14 @@ func (c *Catalog) Apply(ctx context.Context, actor string, now time.Time, set []
 }
 
 // canonical judges each resource on its own.
-func canonical(set []resource.Resource) ([]resource.Resource, []resource.Problem) {
+func (c *Catalog) canonical(set []resource.Resource) ([]resource.Resource, []resource.Problem) {
 	var problems []resource.Problem
 	out := make([]resource.Resource, len(set))
 	for i, r := range set {
 		full, ps := resource.Validate(r, CheckRule)
+		if len(ps) == 0 {
+			ps = c.windows(full)
+		}
 		for _, p := range ps {
 			p.Index = i
 			problems = append(problems, p)
@@ -95,6 +100,32 @@ func canonical(set []resource.Resource) ([]resource.Resource, []resource.Problem
 		out[i] = full
 	}
 	return out, problems
+}
+
+// windows judges the recurrence rules in a resource.
+func (c *Catalog) windows(r resource.Resource) []resource.Problem {
+	if c.CheckWindow == nil {
+		return nil
+	}
+	var at string
+	var w *resource.Window
+	switch r.Kind {
+	case resource.KindFreeze:
+		if f, err := resource.As[resource.Freeze](r); err == nil {
+			at, w = "spec.when", &f.When
+		}
+	case resource.KindService:
+		if s, err := resource.As[resource.Service](r); err == nil {
+			at, w = "spec.peak", s.Peak
+		}
+	}
+	if w == nil {
+		return nil
+	}
+	if err := c.CheckWindow(*w); err != nil {
+		return []resource.Problem{{Kind: r.Kind, Name: r.Metadata.Name, Path: at, Msg: err.Error()}}
+	}
+	return nil
 }
 
 // CheckRule says what is wrong with a targeting rule.
@@ -109,9 +140,9 @@ func judge(s state, set []resource.Resource) error {
 	var problems []resource.Problem
 	for i, r := range set {
 		fresh[r.Key()], segments = true, segments || r.Kind == resource.KindSegment
-		if r.Kind == resource.KindRelease {
+		if !slices.Contains(resource.Declared, r.Kind) {
 			problems = append(problems, resource.Problem{Index: i, Kind: r.Kind, Name: r.Metadata.Name, Path: "kind",
-				Msg: "a release is not applied but made, together with its artifact", Expected: "Segment, RingPlan or Service"})
+				Msg: "releases and configs are not applied but made, and stay as they are", Expected: "one of " + strings.Join(resource.Declared, ", ")})
 		}
 	}
 	var whole []resource.Resource

@@ -36,15 +36,14 @@ type Catalog struct {
 	Blobs Blobs
 	// InUse, when set, is asked before a resource is deleted and says why that must not be: something runs on it.
 	InUse func(ctx context.Context, kind, name string) error
+	// CheckWindow, when set, says what is wrong with a window's recurrence rule.
+	CheckWindow func(w resource.Window) error
 
 	writing sync.Mutex // writers of this process take turns; only other processes make a write stale
 }
 
 // MaxArtifact is the largest artifact.
 const MaxArtifact = 2 << 30
-
-// declared are the kinds that are applied and deleted; releases are made.
-var declared = []string{resource.KindSegment, resource.KindRingPlan, resource.KindService}
 
 // Get returns one resource.
 func (c *Catalog) Get(ctx context.Context, kind, name string) (resource.Resource, error) {
@@ -74,7 +73,7 @@ func (c *Catalog) List(ctx context.Context, kind, after string, limit int) ([]re
 // belong to their artifacts.
 func (c *Catalog) Export(ctx context.Context) ([]resource.Resource, error) {
 	var all []resource.Resource
-	for _, kind := range declared {
+	for _, kind := range resource.Declared {
 		docs, err := c.every(ctx, kind, "")
 		if err != nil {
 			return nil, err
@@ -147,7 +146,7 @@ func (c *Catalog) read(ctx context.Context) (state, error) {
 		return s, err
 	}
 	s.head = store.Doc{Kind: headKind, Name: headName, Rev: head.Rev, Body: json.RawMessage(fmt.Sprintf(`{"writes":%d}`, head.Rev+1))}
-	for _, kind := range declared {
+	for _, kind := range resource.Declared {
 		docs, err := c.every(ctx, kind, "")
 		if err != nil {
 			return s, err

@@ -95,7 +95,7 @@ func TestAllOrNothing(t *testing.T) {
 		"the same twice":           {[]resource.Resource{segment("b", `{"audience":{"percent":1}}`), segment("b", `{"audience":{"percent":2}}`)}, `1 metadata.name: is declared twice`},
 		"a rule that is none":      {[]resource.Resource{segment("b", `{"audience":{"rule":{"equals":[1,2]}}}`)}, `0 spec.audience.rule: `},
 		"a release": {[]resource.Resource{make1("Release", "shop/v1", `{"service":"shop","version":"v1","digest":"sha256:`+strings.Repeat("0", 64)+
-			`","size":1,"created":"2026-01-01T00:00:00Z","by":"x"}`)}, `0 kind: a release is not applied but made`},
+			`","size":1,"created":"2026-01-01T00:00:00Z","by":"x"}`)}, `0 kind: releases and configs are not applied but made`},
 		"nothing": {nil, "got 0 resources"},
 	} {
 		t.Run(name, func(t *testing.T) {

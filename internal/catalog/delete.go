@@ -19,11 +19,11 @@ type Deleted struct {
 
 // Delete removes a resource that nothing refers to or runs on.
 func (c *Catalog) Delete(ctx context.Context, actor string, now time.Time, kind, name string) error {
-	if kind == resource.KindRelease {
-		return errs.E(errs.Denied, "release %s stays: releases are the record of what has run", name)
+	if kind == resource.KindRelease || kind == resource.KindConfig {
+		return errs.E(errs.Denied, "%s stays: releases and configs are the record of what has run", resource.Key(kind, name))
 	}
-	if !slices.Contains(declared, kind) {
-		return errs.E(errs.Invalid, "unknown kind %q, expected one of %s", kind, strings.Join(declared, ", "))
+	if !slices.Contains(resource.Declared, kind) {
+		return errs.E(errs.Invalid, "unknown kind %q, expected one of %s", kind, strings.Join(resource.Declared, ", "))
 	}
 	// What says no for a reason is kept apart from a stale write, which is tried again: both are conflicts.
 	var refused error

@@ -111,21 +111,5 @@ func (c *Catalog) Release(ctx context.Context, service, version string) (resourc
 
 // Releases returns all releases of a service, by version as text.
 func (c *Catalog) Releases(ctx context.Context, service string) ([]resource.Release, error) {
-	docs, err := c.every(ctx, resource.KindRelease, service+"/")
-	if err != nil {
-		return nil, err
-	}
-	all := make([]resource.Release, 0, len(docs))
-	for _, d := range docs {
-		r, err := decode(d)
-		if err != nil {
-			return nil, err
-		}
-		rel, err := resource.As[resource.Release](r)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, rel)
-	}
-	return all, nil
+	return made[resource.Release](ctx, c, resource.KindRelease, service)
 }

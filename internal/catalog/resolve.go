@@ -20,6 +20,7 @@ func (c *Catalog) Resolve(ctx context.Context, service string) (resource.Resolve
 	if err != nil {
 		return resource.Resolved{}, err
 	}
+	labels := r.Metadata.Labels
 	if r, err = c.Get(ctx, resource.KindRingPlan, svc.Plan); err != nil {
 		return resource.Resolved{}, err
 	}
@@ -35,7 +36,9 @@ func (c *Catalog) Resolve(ctx context.Context, service string) (resource.Resolve
 	if err != nil {
 		return resource.Resolved{}, err
 	}
-	return Resolve(service, svc, plan, segmentsOf(all))
+	resolved, err := Resolve(service, svc, plan, segmentsOf(all))
+	resolved.Labels = labels
+	return resolved, err
 }
 
 // Resolve puts a service together with its plan and segments.
@@ -48,7 +51,7 @@ func Resolve(name string, svc resource.Service, plan resource.RingPlan, segments
 	if len(problems) > 0 {
 		return resource.Resolved{}, errs.E(errs.Invalid, "plan %s: %s", svc.Plan, problems[0].Text())
 	}
-	return resource.Resolved{Name: name, Service: svc, Plan: svc.Plan, Rings: plan.Rings, Exposure: rings, Salt: svc.Plan, Gates: plan.Gates}, nil
+	return resource.Resolved{Name: name, Service: svc, Plan: svc.Plan, Rings: plan.Rings, Exposure: rings, Salt: svc.Plan, Gates: plan.Gates, Standby: plan.Standby}, nil
 }
 
 // expand gives the rings as data planes get them, and proves that they compile there.

@@ -31,7 +31,7 @@ func TestResolve(t *testing.T) {
 	if d := cmp.Diff([]time.Duration{30 * time.Minute, 24 * time.Hour, 24 * time.Hour}, bakes); d != "" {
 		t.Error(d)
 	}
-	want := []resource.Gate{{Signal: "errors", Compare: "stable", MaxRatio: 1, MaxShare: 0.05, Alpha: 0.01, MinRequests: 500}}
+	want := []resource.Gate{{Name: "errors", When: "during", NoData: "hold", OnFail: "rollback", Signal: "errors", Compare: "stable", MaxRatio: 1, MaxShare: 0.05, Alpha: 0.01, MinRequests: 500}}
 	if d := cmp.Diff(want, got.Gates); d != "" {
 		t.Error(d)
 	}

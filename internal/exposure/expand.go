@@ -21,9 +21,12 @@ const (
 
 // ExpandRing turns a ring of a plan into the form in which data planes get it, with its segments put in.
 func ExpandRing(salt string, from resource.Ring, segments map[string]resource.Segment) (fleet.Ring, error) {
-	to := fleet.Ring{Name: from.Name}
+	to := fleet.Ring{Name: from.Name, Units: from.Units}
 	a := from.Audience
 	if len(formsOf(a)) == 0 {
+		if len(from.Units) > 0 { // everyone there, which is not everyone
+			to.Audience = json.RawMessage("true")
+		}
 		return to, nil
 	}
 	var err error
@@ -80,6 +83,8 @@ func formsOf(a resource.Audience) (forms []string) {
 	}{
 		{"users", a.Users != nil},
 		{"segment", a.Segment != ""},
+		{"tenants", a.Tenants != nil},
+		{"regions", a.Regions != nil},
 		{"percent", a.Percent != nil},
 		{"rule", a.Rule != nil},
 		{"any", a.Any != nil},
@@ -99,7 +104,7 @@ func (x *expander) audience(a resource.Audience) (any, error) {
 	}
 	forms := formsOf(a)
 	if len(forms) != 1 {
-		return nil, x.fail("has %s; expected exactly one of users, segment, percent, rule, any", listed(forms))
+		return nil, x.fail("has %s; expected exactly one of users, segment, tenants, regions, percent, rule, any", listed(forms))
 	}
 	return x.at(forms[0], func() (any, error) {
 		switch forms[0] {
@@ -107,6 +112,10 @@ func (x *expander) audience(a resource.Audience) (any, error) {
 			return x.listUsers(a.Users)
 		case "segment":
 			return x.segment(a.Segment)
+		case "tenants":
+			return x.attribute("tenant", a.Tenants)
+		case "regions":
+			return x.attribute("region", a.Regions)
 		case "percent":
 			return x.percent(*a.Percent)
 		case "rule":
@@ -136,6 +145,21 @@ func (x *expander) listUsers(users []string) (any, error) {
 		}
 	}
 	return usersTree(users), nil
+}
+
+// attribute is true for those whose attribute is one of values.
+func (x *expander) attribute(name string, values []string) (any, error) {
+	if x.users += len(values); x.users > maxUsers {
+		return nil, x.fail("more than %d values", maxUsers)
+	}
+	if len(values) == 0 {
+		return nil, x.fail("is empty; expected at least one")
+	}
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = v
+	}
+	return map[string]any{"in": []any{map[string]any{"var": name}, list}}, nil
 }
 
 func (x *expander) segment(name string) (any, error) {

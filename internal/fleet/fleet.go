@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -29,6 +30,25 @@ type Ring struct {
 	Name     string          `json:"name"`
 	Audience json.RawMessage `json:"audience,omitempty"`
 	Percent  float64         `json:"percent,omitempty"` // for a percent ring, 0 to 100; Audience is then empty
+	Units    []string        `json:"units,omitempty"`   // only in these units; empty for all
+}
+
+// In is the ring as it is in a unit: where it has no members, nobody.
+func (r Ring) In(unit string) Ring {
+	if len(r.Units) > 0 && !slices.Contains(r.Units, unit) {
+		r.Audience, r.Percent = json.RawMessage("false"), 0
+	}
+	r.Units = nil
+	return r
+}
+
+// RingsIn are rings as they are in a unit.
+func RingsIn(rings []Ring, unit string) []Ring {
+	in := make([]Ring, len(rings))
+	for i, r := range rings {
+		in[i] = r.In(unit)
+	}
+	return in
 }
 
 // Route says which requests belong to a service and where their context comes from.
@@ -58,6 +78,7 @@ type Slot struct {
 	Digest    string            `json:"digest"` // sha256:… of the artifact
 	Command   []string          `json:"command"`
 	Env       map[string]string `json:"env,omitempty"`
+	Files     map[string]string `json:"files,omitempty"` // by relative path, below the folder named by RINGFENCE_CONFIG
 	Dir       string            `json:"dir,omitempty"`
 	Instances int               `json:"instances"`
 	Ready     Ready             `json:"ready"`

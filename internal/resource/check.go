@@ -49,7 +49,13 @@ func Refs(r Resource) []Ref {
 	case KindRingPlan:
 		if plan, err := As[RingPlan](r); err == nil {
 			for i, ring := range plan.Rings {
-				refs = ring.Audience.refs(item("spec.rings", i)+".audience", refs)
+				at := item("spec.rings", i)
+				refs = ring.Audience.refs(at+".audience", refs)
+				if ring.Approval != nil {
+					for j, group := range ring.Approval.From {
+						refs = append(refs, Ref{item(at+".approval.from", j), KindGroup, group})
+					}
+				}
 			}
 		}
 	}

@@ -90,6 +90,14 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return canon(r, func(s *Segment) { p.segment(s, rule) })
 	case KindRingPlan:
 		return canon(r, func(s *RingPlan) { p.plan(s, rule) })
+	case KindGroup:
+		return canon(r, func(s *Group) { p.group(s) })
+	case KindFreeze:
+		return canon(r, func(s *Freeze) { p.freeze(s) })
+	case KindNotifier:
+		return canon(r, func(s *Notifier) { p.notifier(s) })
+	case KindConfig:
+		return canon(r, func(s *Config) { p.config(s, r.Metadata.Name) })
 	default:
 		return canon(r, func(s *Release) { p.release(s, r.Metadata.Name) })
 	}
@@ -108,7 +116,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -140,6 +148,14 @@ func kindOf(spec any) string {
 		return KindSegment
 	case RingPlan:
 		return KindRingPlan
+	case Config:
+		return KindConfig
+	case Freeze:
+		return KindFreeze
+	case Group:
+		return KindGroup
+	case Notifier:
+		return KindNotifier
 	}
 	return KindRelease
 }

@@ -21,7 +21,10 @@ func (s Service) Defaults() Service {
 	or(&s.Run.Instances, 1)
 	or(&s.Drain, fleet.Dur(30*time.Second))
 	or(&s.StopGrace, fleet.Dur(10*time.Second))
-	or(&s.Unit, "local")
+	if len(s.Units) == 0 {
+		or(&s.Unit, "local")
+		s.Units = []string{s.Unit}
+	}
 	s.Ready.TCP = s.Ready.HTTP == ""
 	or(&s.Ready.Interval, fleet.Dur(time.Second))
 	or(&s.Ready.Timeout, fleet.Dur(time.Second))
@@ -34,6 +37,9 @@ func (s Service) Defaults() Service {
 	return s
 }
 
+// HotfixShorter is by how much a hotfix bakes shorter where a ring does not say.
+const HotfixShorter = 12
+
 // Defaults returns p with every default filled in, without changing p's own rings or gates. A ring without bake
 // bakes for DefaultBake, or as long as the ring before it when that is longer.
 func (p RingPlan) Defaults() RingPlan {
@@ -42,6 +48,20 @@ func (p RingPlan) Defaults() RingPlan {
 	for i, r := range p.Rings {
 		or(&r.Bake, max(fleet.Dur(DefaultBake), before))
 		before = r.Bake
+		or(&r.HotfixBake, r.Bake/HotfixShorter)
+		or(&r.Hours, p.Hours)
+		or(&r.Button, "red")
+		if r.Approval != nil {
+			r.Button = "green"
+		}
+		if r.Button == "green" {
+			approval := Approval{}
+			if r.Approval != nil {
+				approval = *r.Approval
+			}
+			or(&approval.Need, "any")
+			r.Approval = &approval
+		}
 		rings[i] = r
 	}
 	p.Rings = rings
@@ -58,14 +78,54 @@ func (p RingPlan) Defaults() RingPlan {
 
 // Defaults returns g with every default filled in. A maxShare of 1 means none.
 func (g Gate) Defaults() Gate {
-	or(&g.Compare, "stable")
-	or(&g.MaxRatio, 1)
-	share := 0.05
-	if g.Signal == "latency" {
-		share = 1
+	or(&g.Name, g.name())
+	or(&g.When, "during")
+	or(&g.NoData, "hold")
+	or(&g.OnFail, "rollback")
+	switch g.Signal {
+	case "errors", "latency":
+		share := 0.05
+		if g.Signal == "latency" {
+			share = 1
+		}
+		or(&g.MaxShare, share)
+	case "quantile":
+		or(&g.Quantile, 0.99)
 	}
-	or(&g.MaxShare, share)
+	switch g.Signal {
+	case "errors", "latency", "quantile":
+		or(&g.Compare, "stable")
+		or(&g.MaxRatio, 1)
+		or(&g.MinRequests, 500)
+	case "query", "probe":
+		or(&g.Failures, 3)
+	case "webhook", "command":
+		or(&g.Failures, 1)
+	}
+	switch g.Signal {
+	case "errors", "latency":
+	case "query", "series", "quantile":
+		or(&g.Every, fleet.Dur(15*time.Second))
+	default:
+		or(&g.Every, fleet.Dur(time.Minute))
+	}
 	or(&g.Alpha, 0.01)
-	or(&g.MinRequests, 500)
 	return g
+}
+
+// name is what a gate without a name of its own is called.
+func (g Gate) name() string {
+	switch g.Signal {
+	case "latency":
+		return "latency over " + g.Over.String()
+	case "quantile":
+		or(&g.Quantile, 0.99)
+		return "p" + plain(g.Quantile*100)
+	}
+	return g.Signal
+}
+
+// Outside reports whether the gate's readings come from beyond the counts of the gateway.
+func (g Gate) Outside() bool {
+	return g.Signal == "query" || g.Signal == "webhook" || g.Signal == "command" || g.Signal == "probe"
 }

@@ -12,4 +12,6 @@ type Resolved struct {
 	Exposure []fleet.Ring // the rings' audiences with segments put in
 	Salt     string
 	Gates    []Gate
+	Standby  fleet.Dur
+	Labels   map[string]string // of the service
 }

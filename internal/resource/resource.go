@@ -16,15 +16,22 @@ const (
 	KindSegment  = "Segment"
 	KindRingPlan = "RingPlan"
 	KindRelease  = "Release"
+	KindConfig   = "Config"
+	KindFreeze   = "Freeze"
+	KindGroup    = "Group"
+	KindNotifier = "Notifier"
 )
 
 // Kinds are all kinds, those that others refer to first.
-var Kinds = []string{KindSegment, KindRingPlan, KindService, KindRelease}
+var Kinds = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindRelease, KindConfig}
+
+// Declared are the kinds that are applied and deleted; the others are made, and stay as the record.
+var Declared = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier}
 
 // Resource is one declared thing; Kind says what its Spec holds.
 type Resource struct {
 	APIVersion string          `json:"apiVersion" enum:"ringfence.dev/v1" doc:"the version of the format"`
-	Kind       string          `json:"kind" enum:"Segment,RingPlan,Service,Release" doc:"what it is"`
+	Kind       string          `json:"kind" enum:"Group,Segment,RingPlan,Service,Freeze,Notifier,Release,Config" doc:"what it is"`
 	Metadata   Metadata        `json:"metadata" doc:"its name and labels"`
 	Spec       json.RawMessage `json:"spec" doc:"what is wanted"`
 }
@@ -44,7 +51,9 @@ type Service struct {
 	Plan      string      `json:"plan" doc:"name of the RingPlan that its changes go through"`
 	Drain     fleet.Dur   `json:"drain,omitempty" doc:"how long requests in flight may take when a version leaves; default 30s"`
 	StopGrace fleet.Dur   `json:"stopGrace,omitempty" doc:"time from SIGTERM to SIGKILL; default 10s"`
-	Unit      string      `json:"unit,omitempty" doc:"where it runs; default local"`
+	Unit      string      `json:"unit,omitempty" doc:"where it runs, when that is one place; default local"`
+	Units     []string    `json:"units,omitempty" maxItems:"50" doc:"where it runs, when that is several places; rings may name some of them"`
+	Peak      *Window     `json:"peak,omitempty" doc:"when its traffic peaks, for rings with coverPeak; default the busiest hour of the last week"`
 	Metrics   *Metrics    `json:"metrics,omitempty" doc:"the service's own metrics, collected from every instance; default none"`
 }
 
@@ -71,35 +80,11 @@ type Segment struct {
 type Audience struct {
 	Users   []string        `json:"users,omitempty" maxItems:"10000" doc:"these targeting keys"`
 	Segment string          `json:"segment,omitempty" doc:"members of this segment"`
+	Tenants []string        `json:"tenants,omitempty" maxItems:"10000" doc:"users whose attribute tenant is one of these"`
+	Regions []string        `json:"regions,omitempty" maxItems:"1000" doc:"users whose attribute region is one of these"`
 	Percent *float64        `json:"percent,omitempty" minimum:"0.001" maximum:"100" doc:"this share of all targeting keys, above 0 to 100, nested in every larger one"`
 	Rule    json.RawMessage `json:"rule,omitempty" doc:"a rule in flagd's targeting grammar (JSONLogic) that is true for members"`
 	Any     []Audience      `json:"any,omitempty" maxItems:"100" doc:"members of at least one of these"`
-}
-
-// RingPlan is the way of a change to everyone.
-type RingPlan struct {
-	Rings []Ring `json:"rings" minItems:"1" maxItems:"20" doc:"from the smallest, most risk-tolerant audience to everyone"`
-	Gates []Gate `json:"gates,omitempty" maxItems:"20" doc:"conditions in every ring; default errors against stable"`
-}
-
-// Ring is one step of a plan.
-type Ring struct {
-	Name     string    `json:"name" doc:"lower-case letters, digits and hyphens, unlike that of any other ring of the plan"`
-	Purpose  string    `json:"purpose,omitempty" maxLength:"500" doc:"which bugs it is there to find"`
-	Risk     string    `json:"risk,omitempty" maxLength:"500" doc:"which risk its users have accepted"`
-	Audience Audience  `json:"audience,omitzero" doc:"who is in it; the last ring takes everyone and has none"`
-	Bake     fleet.Dur `json:"bake,omitempty" doc:"how long it must stay healthy before the next ring, never shorter than in the ring before; default 24h, or as in the ring before when that is longer"`
-}
-
-// Gate is a condition on a signal; it judges all the time in every ring.
-type Gate struct {
-	Signal      string    `json:"signal" enum:"errors,latency" doc:"which requests are bad: errors are answers of 500 and above, latency those slower than over"`
-	Over        fleet.Dur `json:"over,omitempty" doc:"for latency, the threshold"`
-	Compare     string    `json:"compare,omitempty" enum:"stable,none" doc:"judge against the stable version over the same time (default), or by maxShare alone"`
-	MaxRatio    float64   `json:"maxRatio,omitempty" minimum:"1" maximum:"100" doc:"largest tolerated ratio of the bad shares, new to stable; default 1"`
-	MaxShare    float64   `json:"maxShare,omitempty" minimum:"0.000001" maximum:"1" doc:"largest tolerated bad share, whatever stable does; default 0.05, for latency none"`
-	Alpha       float64   `json:"alpha,omitempty" minimum:"0.000001" maximum:"0.2" doc:"bound on the chance that a healthy change is stopped; default 0.01"`
-	MinRequests int64     `json:"minRequests,omitempty" minimum:"1" maximum:"1000000000" doc:"fewest requests to the new version in a ring before it may pass; default 500"`
 }
 
 // Release is one version of a service, immutable.
@@ -111,6 +96,39 @@ type Release struct {
 	Env     map[string]string `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
 	Created time.Time         `json:"created" doc:"when it was made"`
 	By      string            `json:"by" maxLength:"200" doc:"who made it"`
+}
+
+// Config is one version of a service's configuration, immutable. What runs is a release with, or without, one.
+type Config struct {
+	Service string            `json:"service" doc:"the service it is for"`
+	Version string            `json:"version" doc:"letters, digits and . _ -, at most 63"`
+	Env     map[string]string `json:"env,omitempty" maxProperties:"256" doc:"environment of every instance, over that of the service and the release"`
+	Files   map[string]string `json:"files,omitempty" maxProperties:"64" doc:"files by relative path, below the folder that an instance finds in RINGFENCE_CONFIG; at most 256 KiB together"`
+	Note    string            `json:"note,omitempty" maxLength:"500" doc:"what it is for"`
+	Created time.Time         `json:"created" doc:"when it was made"`
+	By      string            `json:"by" maxLength:"200" doc:"who made it"`
+}
+
+// Group is a named set of people, who approve for it.
+type Group struct {
+	Members []string `json:"members" minItems:"1" maxItems:"1000" doc:"principals, as their tokens name them"`
+}
+
+// Window is a time that may come again, as an iCalendar event has it.
+type Window struct {
+	Start  string   `json:"start" doc:"when it begins, local to the zone, such as 2026-12-20T08:00"`
+	End    string   `json:"end" doc:"when it ends, local to the zone"`
+	Zone   string   `json:"zone,omitempty" doc:"IANA time zone, such as Europe/Berlin; default UTC"`
+	Rule   string   `json:"rule,omitempty" maxLength:"500" doc:"when it comes again: an iCalendar recurrence rule (RFC 5545), such as FREQ=WEEKLY;BYDAY=FR; default never"`
+	Except []string `json:"except,omitempty" maxItems:"200" doc:"beginnings, as start is written, at which it does not come"`
+}
+
+// Freeze is a time in which nothing moves outward.
+type Freeze struct {
+	Reason   string            `json:"reason" maxLength:"500" doc:"why, for those who wait"`
+	When     Window            `json:"when" doc:"the time, which may come again"`
+	Services []string          `json:"services,omitempty" maxItems:"1000" doc:"for these services; with labels too, for either; without both for all"`
+	Labels   map[string]string `json:"labels,omitempty" maxProperties:"64" doc:"for services that have all of these labels"`
 }
 
 // Key names a resource among all others, as it stands in events: service/shop.

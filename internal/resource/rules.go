@@ -50,7 +50,7 @@ func (p *problems) name(s, path string) {
 }
 
 func (p *problems) metadata(r Resource) {
-	if r.Kind != KindRelease { // whose name is checked against its spec
+	if r.Kind != KindRelease && r.Kind != KindConfig { // whose names are checked against their specs
 		p.name(r.Metadata.Name, "metadata.name")
 	}
 	for _, k := range sortedKeys(r.Metadata.Labels) {
@@ -70,11 +70,29 @@ func (p *problems) service(s *Service) {
 	p.metrics(s.Metrics)
 	p.route(&s.Route)
 	p.name(s.Plan, "spec.plan")
-	if s.Unit != "" {
-		p.name(s.Unit, "spec.unit")
+	p.units(s)
+	if s.Peak != nil {
+		p.window(s.Peak, "spec.peak")
 	}
 	p.within(s.Drain, 24*time.Hour, "spec.drain")
 	p.within(s.StopGrace, time.Hour, "spec.stopGrace")
+}
+
+func (p *problems) units(s *Service) {
+	if s.Unit != "" {
+		p.name(s.Unit, "spec.unit")
+		p.need(s.Units == nil, "spec.units", "either unit or units", "stands next to unit")
+	}
+	p.need(s.Units == nil || len(s.Units) > 0, "spec.units", "at least one unit", "is empty")
+	p.names(s.Units, "spec.units")
+}
+
+// names wants each to be a name, and to stand once.
+func (p *problems) names(list []string, path string) {
+	for i, name := range list {
+		p.name(name, item(path, i))
+		p.need(slices.Index(list, name) == i, item(path, i), "each once", "%q stands twice", clip(name))
+	}
 }
 
 // run wants {artifact} in the command, as it is what a release pins. Where to listen an instance can learn from its

@@ -58,6 +58,10 @@ var (
 		KindSegment:  shapeOf(reflect.TypeFor[Segment]()),
 		KindRingPlan: shapeOf(reflect.TypeFor[RingPlan]()),
 		KindRelease:  shapeOf(reflect.TypeFor[Release]()),
+		KindConfig:   shapeOf(reflect.TypeFor[Config]()),
+		KindFreeze:   shapeOf(reflect.TypeFor[Freeze]()),
+		KindGroup:    shapeOf(reflect.TypeFor[Group]()),
+		KindNotifier: shapeOf(reflect.TypeFor[Notifier]()),
 	}
 )
 
