@@ -11,6 +11,13 @@ const (
 	SignalErrors  = "errors"
 	SignalLatency = "latency"
 
+	SignalQuantile = "quantile" // a quantile of the latencies
+	SignalQuery    = "query"    // a PromQL expression with limits
+	SignalSeries   = "series"   // two PromQL expressions, by distribution
+	SignalWebhook  = "webhook"
+	SignalCommand  = "command"
+	SignalProbe    = "probe"
+
 	CompareStable = "stable" // stable over the same samples
 	CompareNone   = "none"   // nothing; the absolute limit alone judges
 )
@@ -20,72 +27,183 @@ const (
 	defaultMaxRatio    = 1
 	defaultMaxShare    = 0.05 // for errors
 	defaultMinRequests = 500
+	defaultQuantile    = 0.99
 
-	minAlpha, maxAlpha = 1e-12, 0.5
-	minRatio, maxRatio = 1e-3, 1e3
-	minShare, maxShare = 1e-9, 1
+	minAlpha, maxAlpha       = 1e-12, 0.5
+	minRatio, maxRatio       = 1e-3, 1e3
+	minShare, maxShare       = 1e-9, 1
+	minQuantile, maxQuantile = 0.01, 0.9999
+	maxFailures              = 1000
 )
+
+// kind is how a signal is judged: by counts, by the one quantile, by readings or by two series.
+type kind uint8
+
+const (
+	unknown kind = iota
+	byCounts
+	byQuantile
+	byReadings
+	bySeries
+)
+
+func kindOf(signal string) kind {
+	switch signal {
+	case SignalErrors, SignalLatency:
+		return byCounts
+	case SignalQuantile:
+		return byQuantile
+	case SignalQuery, SignalWebhook, SignalCommand, SignalProbe:
+		return byReadings
+	case SignalSeries:
+		return bySeries
+	}
+	return unknown
+}
 
 // Defaults fills in what a gate leaves open.
 func Defaults(g Gate) Gate {
-	if g.Signal == "" {
-		g.Signal = SignalErrors
+	open(&g.Signal, SignalErrors)
+	if d := g.Distribution; g.Alpha == 0 && d != nil {
+		g.Alpha = d.Alpha
 	}
-	if g.Compare == "" {
-		g.Compare = CompareStable
-	}
-	if g.Alpha == 0 {
-		g.Alpha = defaultAlpha
-	}
-	if g.MaxRatio == 0 {
-		g.MaxRatio = defaultMaxRatio
-	}
-	if g.MaxShare == 0 {
-		g.MaxShare = maxShare
+	open(&g.Alpha, defaultAlpha)
+	switch kindOf(g.Signal) {
+	case byCounts:
+		open(&g.Compare, CompareStable)
+		open(&g.MaxRatio, defaultMaxRatio)
+		openTo(&g.MinRequests, defaultMinRequests)
+		most := float64(maxShare)
 		if g.Signal == SignalErrors {
-			g.MaxShare = defaultMaxShare
+			most = defaultMaxShare
 		}
-	}
-	if g.MinRequests == nil {
-		n := int64(defaultMinRequests)
-		g.MinRequests = &n
+		open(&g.MaxShare, most)
+	case byQuantile:
+		open(&g.Compare, CompareStable)
+		open(&g.MaxRatio, defaultMaxRatio)
+		openTo(&g.MinRequests, defaultMinRequests)
+		open(&g.Quantile, defaultQuantile)
+	case byReadings:
+		patience := 1
+		if g.Signal == SignalQuery || g.Signal == SignalProbe {
+			patience = 3
+		}
+		open(&g.Failures, patience)
+	case bySeries:
+		open(&g.Compare, CompareStable)
+		d := g.distribution()
+		g.Distribution = &d
 	}
 	return g
 }
 
+// distribution is how two series are judged. The gate's alpha goes before that of its distribution, so that a rollout
+// can spend a part of it in each ring; the other method has none.
+func (g Gate) distribution() DistributionGate {
+	var d DistributionGate
+	if g.Distribution != nil {
+		d = *g.Distribution
+	}
+	d.Compare = CompareDistribution
+	if d.Method == "" || d.Method == MethodSequential {
+		d.Alpha = g.Alpha
+	}
+	return d
+}
+
 // Validate says what is wrong with a gate, field by field. Open fields are fine.
 func Validate(g Gate) error {
-	g = Defaults(g)
-	if g.Signal != SignalErrors && g.Signal != SignalLatency {
-		return errs.E(errs.Invalid, "gate.signal: got %q, expected errors or latency", g.Signal)
+	if err := g.foreignSetting(); err != nil {
+		return err
 	}
-	if g.Compare != CompareStable && g.Compare != CompareNone {
+	g = Defaults(g)
+	if g.Compare != "" && g.Compare != CompareStable && g.Compare != CompareNone {
 		return errs.E(errs.Invalid, "gate.compare: got %q, expected stable or none", g.Compare)
 	}
 	if !validOver(g.Over) {
 		return errs.E(errs.Invalid, "gate.over: got %q, expected seconds such as \"0.3\"", g.Over)
 	}
-	for _, f := range []struct {
-		name        string
-		got, lo, hi float64
-	}{
-		{"alpha", g.Alpha, minAlpha, maxAlpha},
-		{"maxRatio", g.MaxRatio, minRatio, maxRatio},
-		{"maxShare", g.MaxShare, minShare, maxShare},
-	} {
+	for _, f := range g.numbers() {
 		if !(f.got >= f.lo && f.got <= f.hi) { // so written, it refuses NaN
 			return errs.E(errs.Invalid, "gate.%s: got %v, expected a number from %v to %v", f.name, f.got, f.lo, f.hi)
 		}
 	}
-	if n := *g.MinRequests; n < 0 || n > MaxCount {
-		return errs.E(errs.Invalid, "gate.minRequests: got %d, expected a whole number from 0 to %d", n, int64(MaxCount))
+	if n := g.MinRequests; n != nil && (*n < 0 || *n > MaxCount) {
+		return errs.E(errs.Invalid, "gate.minRequests: got %d, expected a whole number from 0 to %d", *n, int64(MaxCount))
 	}
 	if s := g.ExpectedShare; s != 0 && !(s >= minShare && s <= 1-minShare) {
 		return errs.E(errs.Invalid, "gate.expectedShare: got %v, expected a share between 0 and 1, or 0 for no check", s)
 	}
-	if !g.Judges() {
-		return errs.E(errs.Invalid, "gate: with compare none and no maxShare below 1 there is nothing to judge by").
-			Next("give maxShare, or compare with stable")
+	if kindOf(g.Signal) == bySeries {
+		return ValidateDistribution(*g.Distribution)
+	}
+	return g.canJudge()
+}
+
+// numbers are the settings that the gate's signal has, with their limits.
+func (g Gate) numbers() []limits {
+	all := []limits{{"alpha", g.Alpha, minAlpha, maxAlpha}}
+	switch kindOf(g.Signal) {
+	case byCounts:
+		all = append(all, limits{"maxRatio", g.MaxRatio, minRatio, maxRatio}, limits{"maxShare", g.MaxShare, minShare, maxShare})
+	case byQuantile:
+		all = append(all, limits{"maxRatio", g.MaxRatio, minRatio, maxRatio}, limits{"quantile", g.Quantile, minQuantile, maxQuantile})
+		if g.Max != nil {
+			all = append(all, limits{"max", *g.Max, minShare, MaxValue})
+		}
+	case byReadings:
+		all = append(all, limits{"failures", float64(g.Failures), 1, maxFailures})
+		if g.Max != nil {
+			all = append(all, limits{"max", *g.Max, -MaxValue, MaxValue})
+		}
+		if g.Min != nil {
+			all = append(all, limits{"min", *g.Min, -MaxValue, MaxValue})
+		}
+	}
+	return all
+}
+
+// canJudge refuses a gate that could never say anything.
+func (g Gate) canJudge() error {
+	switch {
+	case g.Signal == SignalQuery && g.Max == nil && g.Min == nil:
+		return errs.E(errs.Invalid, "gate: a query without max and min has nothing to judge by").Next("give max, min or both")
+	case g.Min != nil && g.Max != nil && *g.Min > *g.Max:
+		return errs.E(errs.Invalid, "gate.min: got %v, expected at most max, %v", *g.Min, *g.Max)
+	case g.Judges():
+		return nil
+	case g.Signal == SignalQuantile:
+		return errs.E(errs.Invalid, "gate: with compare none and no max there is nothing to judge by").Next("give max, or compare with stable")
+	}
+	return errs.E(errs.Invalid, "gate: with compare none and no maxShare below 1 there is nothing to judge by").
+		Next("give maxShare, or compare with stable")
+}
+
+// foreignSetting refuses a setting that the gate's signal does not have: it would be taken for one that does something.
+// Not so what a ring gives to all of its gates: alpha, compare and expectedShare.
+func (g Gate) foreignSetting() error {
+	open(&g.Signal, SignalErrors)
+	k := kindOf(g.Signal)
+	if k == unknown {
+		return errs.E(errs.Invalid, "gate.signal: got %s, expected errors, latency, quantile, query, series, webhook, command or probe", quoted(g.Signal))
+	}
+	for _, f := range []struct {
+		name       string
+		given, may bool
+	}{
+		{"over", g.Over != "", k == byCounts},
+		{"maxRatio", g.MaxRatio != 0, k == byCounts || k == byQuantile},
+		{"maxShare", g.MaxShare != 0, k == byCounts},
+		{"minRequests", g.MinRequests != nil, k == byCounts || k == byQuantile},
+		{"quantile", g.Quantile != 0, k == byQuantile},
+		{"max", g.Max != nil, k == byQuantile || k == byReadings},
+		{"min", g.Min != nil, k == byReadings},
+		{"failures", g.Failures != 0, k == byReadings},
+		{"distribution", g.Distribution != nil, k == bySeries},
+	} {
+		if f.given && !f.may {
+			return errs.E(errs.Invalid, "gate.%s: the signal %s has no such setting", f.name, g.Signal)
+		}
 	}
 	return nil
 }
@@ -102,5 +220,11 @@ func validOver(s string) bool {
 // limit could only ever hold.
 func (g Gate) Judges() bool {
 	g = Defaults(g)
-	return g.Compare != CompareNone || g.MaxShare < 1
+	switch kindOf(g.Signal) {
+	case byCounts:
+		return g.Compare != CompareNone || g.MaxShare < 1
+	case byQuantile:
+		return g.Compare != CompareNone || g.Max != nil
+	}
+	return true
 }

@@ -9,9 +9,11 @@ const (
 	Fail Verdict = "fail" // harm, with the promised confidence
 )
 
-// Gate is the condition to judge by. Zero values mean the defaults, which Defaults fills in.
+// Gate is the condition to judge by. Zero values mean the defaults, which Defaults fills in; a setting that the signal
+// does not use stays zero.
 type Gate struct {
-	Signal        string  `json:"signal,omitempty"`        // errors, latency
+	Name          string  `json:"name,omitempty"`
+	Signal        string  `json:"signal,omitempty"`        // errors, latency, quantile, query, series, webhook, command, probe
 	Over          string  `json:"over,omitempty"`          // for latency: the threshold in seconds, a label of the metric
 	Compare       string  `json:"compare,omitempty"`       // stable (default) or none
 	Alpha         float64 `json:"alpha,omitempty"`         // 0.01
@@ -19,6 +21,12 @@ type Gate struct {
 	MaxShare      float64 `json:"maxShare,omitempty"`      // 0.05 for errors, none (1) for latency
 	MinRequests   *int64  `json:"minRequests,omitempty"`   // 500
 	ExpectedShare float64 `json:"expectedShare,omitempty"` // share of users that should be on the canary; 0: not checked
+
+	Quantile     float64           `json:"quantile,omitempty"`     // for quantile: which, 0.99
+	Max          *float64          `json:"max,omitempty"`          // for quantile: seconds; for readings: the largest good value
+	Min          *float64          `json:"min,omitempty"`          // for readings: the smallest good value
+	Failures     int               `json:"failures,omitempty"`     // for readings: how many bad ones in a row fail; 3 for query and probe, else 1
+	Distribution *DistributionGate `json:"distribution,omitempty"` // for series
 }
 
 // Counts are what one side saw during a sample.
@@ -48,6 +56,11 @@ type Evidence struct {
 
 	ComparedRequests int64 `json:"comparedRequests"` // canary requests in samples where both sides had some
 	MoreRequests     int64 `json:"moreRequests"`     // still missing to the floor, compared ones if there is a comparison
+
+	// Of one kind of gate each.
+	Quantile *QuantileEvidence     `json:"quantile,omitempty"`
+	Readings *ReadingsEvidence     `json:"readings,omitempty"`
+	Series   *DistributionEvidence `json:"series,omitempty"`
 }
 
 // Judgement is a verdict with everything needed to explain it.
@@ -57,4 +70,48 @@ type Judgement struct {
 	StoppedAt *int     `json:"stoppedAt"` // index of the sample at which it failed
 	Evidence  Evidence `json:"evidence"`
 	Reasons   []string `json:"reasons"`
+	NoData    bool     `json:"noData,omitempty"` // it holds because nobody could say anything, not because nothing was shown yet
+}
+
+// Histogram is how many requests took how long on one side during a sample.
+type Histogram struct {
+	Counts []int64 `json:"counts"` // one for each bucket; the last is above all bounds
+}
+
+// HistogramSample is one interval of observation: latencies of both sides; a nil side means no data.
+type HistogramSample struct {
+	Bounds []float64  `json:"bounds"` // upper bounds of the buckets, inclusive and ascending; one more bucket, without a bound, follows
+	Canary *Histogram `json:"canary"`
+	Stable *Histogram `json:"stable"`
+}
+
+// Reading is one answer of something outside: a value to judge by the gate's limits, or a verdict of its own.
+type Reading struct {
+	Value   *float64 `json:"value,omitempty"`   // nil, NaN and infinities are no data
+	Verdict Verdict  `json:"verdict,omitempty"` // pass, fail, or hold for no data; empty: Value is judged
+	Text    string   `json:"text,omitempty"`    // what it said
+}
+
+// Bounds of a quantile, both at once and at all times; nil where the data give none.
+type Bounds struct {
+	Estimate *float64 `json:"estimate"` // upper bound of the bucket that it is in
+	Lower    *float64 `json:"lower"`
+	Upper    *float64 `json:"upper"`
+}
+
+// QuantileEvidence is what a verdict on a quantile rests on.
+type QuantileEvidence struct {
+	Canary Bounds  `json:"canary"`
+	Stable Bounds  `json:"stable"`
+	Level  float64 `json:"level"` // chance that all these bounds hold for ever
+}
+
+// ReadingsEvidence is what a verdict on readings rests on.
+type ReadingsEvidence struct {
+	Count  int      `json:"count"`  // readings, those without data too
+	NoData int      `json:"noData"` // of these, without data
+	Bad    int      `json:"bad"`    // of these, bad
+	InARow int      `json:"inARow"` // the latest bad ones, with no good one between
+	Value  *float64 `json:"value"`  // the last value that there was
+	Text   string   `json:"text,omitempty"`
 }
