@@ -66,7 +66,7 @@ func (t Tokens) SignIn(ctx context.Context, token string) (policy.Principal, err
 		return policy.Principal{}, unknown
 	}
 	if err != nil {
-		return policy.Principal{}, errs.Wrap(errs.Unavailable, err, "cannot sign in")
+		return policy.Principal{}, errs.Wrap(errs.KindOf(err), err, "cannot sign in")
 	}
 	var known Token
 	if err := json.Unmarshal(doc.Body, &known); err != nil {

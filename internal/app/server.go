@@ -103,8 +103,8 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s := &server{ServerConfig: c}
-	s.store = newNotifying(base, func() { s.controller.Declared() })
-	if err := access.EnsureTokens(ctx, s.store, c.Data, time.Now().UTC()); err != nil {
+	s.store = newNotifying(&discreet{Store: base, log: c.Logger}, func() { s.controller.Declared() })
+	if err := access.EnsureTokens(ctx, base, c.Data, time.Now().UTC()); err != nil {
 		return nil, err
 	}
 	if s.dataToken, err = access.ReadToken(filepath.Join(c.Data, access.DataPlaneFile)); err != nil {
