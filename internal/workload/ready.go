@@ -60,7 +60,8 @@ func shortError(what string, r fleet.Ready, err error) error {
 	return fmt.Errorf("%s: %s", what, msg)
 }
 
-// overdue says whether an instance that is not ready since then has had its time.
+// overdue says whether an instance that is not ready since then has taken so long that people should hear why. Whoever
+// gives up on it after Within shall know by then.
 func overdue(r fleet.Ready, since, now time.Time) bool {
-	return now.Sub(since) >= r.Within.D(defaultWithin)
+	return now.Sub(since) >= r.Within.D(defaultWithin)/2
 }

@@ -86,11 +86,15 @@ func TestNeverReady(t *testing.T) {
 	}
 }
 
-func TestFailureOnlyAfterWithin(t *testing.T) {
+func TestAFailureIsToldOnceThereIsOne(t *testing.T) {
 	g := newRig(t).open()
-	g.rt.Apply(shop(g.slot("v1", 1, "CRASH=1"))) // has the default minute
-	g.await("a restart", func() bool { s := g.status("v1"); return len(s.Instances) == 1 && s.Instances[0].Restarts > 0 })
-	if f := g.status("v1").Failure; f != "" {
+	if err := os.WriteFile(g.control+"/unready", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.rt.Apply(shop(g.slot("slow", 1), g.slot("crash", 1, "CRASH=1"))) // with the default minute
+	g.await("why the second exited", func() bool { return strings.Contains(g.status("crash").Failure, "last exit: exit status 3") })
+	g.await("a process of the first", func() bool { s := g.status("slow"); return len(s.Instances) == 1 && s.Instances[0].PID != 0 })
+	if f := g.status("slow").Failure; f != "" {
 		t.Errorf("failure before its time: %q", f)
 	}
 }

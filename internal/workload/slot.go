@@ -128,7 +128,8 @@ func (s *slot) status(now time.Time) (st fleet.SlotStatus, trouble *instance) {
 			st.Ready++
 			continue
 		}
-		if st.Failure == "" && !i.health.ready && (i.fatal || overdue(s.want.Ready, i.rec.Since, now)) {
+		failed := i.fatal || i.rec.Attempt > 0 // it could not be started or has exited, and that says more than time does
+		if st.Failure == "" && !i.health.ready && (failed || overdue(s.want.Ready, i.rec.Since, now)) {
 			st.Failure, trouble = i.whyNot(now), i
 		}
 	}
