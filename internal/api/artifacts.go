@@ -114,6 +114,9 @@ func (s *Server) headArtifact(ctx context.Context, in *ByDigest) (*sizeAnswer, e
 
 func (s *Server) getArtifact(ctx context.Context, in *ByDigest) (*huma.StreamResponse, error) {
 	size, err := s.Artifacts.Size(ctx, in.Digest)
+	if errs.Is(err, errs.Missing) { // asked for because a release names it: the folder lacks what the database knows
+		return nil, errs.E(errs.Missing, "artifact %s is not in this control plane's artifacts folder, which is to be shared by all control planes of a database and kept with it", in.Digest)
+	}
 	if err != nil {
 		return nil, err
 	}
