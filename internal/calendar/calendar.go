@@ -11,7 +11,7 @@ import (
 // Window is a time that may come again.
 type Window = resource.Window
 
-// Span is one time that a window is open: from Start until just before End.
+// Span is one time that a window is open, in UTC: from Start until just before End.
 type Span struct {
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end"`

@@ -12,7 +12,7 @@ func wall(t time.Time, zone *time.Location) time.Time {
 }
 
 // shown is when the clock on a wall in zone shows local, for the first and for the last time. Where the clock is put
-// forward over it, both are the moment of that change.
+// forward over it, both are the moment of that change. Both are in UTC.
 func shown(local time.Time, zone *time.Location) (first, last time.Time) {
 	y, mo, d := local.Date()
 	h, mi, s := local.Clock()
@@ -39,9 +39,9 @@ func shown(local time.Time, zone *time.Location) (first, last time.Time) {
 		return first, last
 	}
 	if !began.IsZero() && local.After(wall(began.Add(-1), zone)) && !local.After(wall(began, zone)) {
-		return began, began
+		return began.UTC(), began.UTC()
 	}
-	return ends, ends
+	return ends.UTC(), ends.UTC()
 }
 
 // minusOffset is local with the offset that is in force in zone at t.

@@ -70,8 +70,10 @@ func read(w Window) (*timetable, error) {
 	for range t.starts(t.first) {
 		return t, nil
 	}
-	return nil, errs.E(errs.Invalid, "rule: the window never comes: nothing matches it from start on, or all that does is excepted")
+	return nil, errNever
 }
+
+var errNever = errs.E(errs.Invalid, "rule: the window never comes: nothing matches it from start on, or all that does is excepted")
 
 func location(zone string) (*time.Location, error) {
 	l, err := time.LoadLocation(zone)
