@@ -114,7 +114,7 @@ func (db *DB) serveQuery(r *http.Request) answer {
 		return badParam("limit", err)
 	}
 	expr := r.Form.Get("query")
-	if err := checkExpr(expr); err != nil {
+	if err := db.checkQuery(expr, time.UnixMilli(at), time.UnixMilli(at), 0); err != nil {
 		return badParam("query", err)
 	}
 	q, err := db.engine.NewInstantQuery(r.Context(), db.tsdb, nil, expr, time.UnixMilli(at))
@@ -135,7 +135,7 @@ func (db *DB) serveQueryRange(r *http.Request) answer {
 		return *refused
 	}
 	expr := r.Form.Get("query")
-	if err := checkExpr(expr); err != nil {
+	if err := db.checkQuery(expr, time.UnixMilli(from), time.UnixMilli(to), step); err != nil {
 		return badParam("query", err)
 	}
 	q, err := db.engine.NewRangeQuery(r.Context(), db.tsdb, nil, expr, time.UnixMilli(from), time.UnixMilli(to), step)

@@ -79,7 +79,7 @@ func Open(o Options) (*DB, error) {
 		engine: promql.NewEngine(promql.EngineOpts{
 			Logger: o.Logger, Parser: p, MaxSamples: maxQuerySamples, Timeout: queryTimeout,
 			EnableAtModifier: true, EnableNegativeOffset: true,
-			NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
+			NoStepSubqueryIntervalFn: func(int64) int64 { return defaultStep.Milliseconds() },
 		}),
 		client:  newClient(o.Transport),
 		space:   space{free: func() (uint64, error) { return freeBytes(o.Dir) }, reserve: diskReserve},

@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -26,6 +27,14 @@ func checkExpr(expr string) error {
 		}
 	}
 	return fmt.Errorf("expression of more than %d tokens", maxTokens)
+}
+
+// checkQuery refuses expressions that would keep the parser or the engine busy.
+func (db *DB) checkQuery(expr string, from, to time.Time, step time.Duration) error {
+	if err := checkExpr(expr); err != nil {
+		return err
+	}
+	return db.checkCost(expr, from, to, step)
 }
 
 func (db *DB) parse(expr string) (parser.Expr, error) {

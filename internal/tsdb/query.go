@@ -29,7 +29,7 @@ type Line struct {
 
 // Query evaluates a PromQL expression at one time.
 func (db *DB) Query(ctx context.Context, expr string, at time.Time) ([]Value, error) {
-	if err := checkExpr(expr); err != nil {
+	if err := db.checkQuery(expr, at, at, 0); err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "query")
 	}
 	q, err := db.engine.NewInstantQuery(ctx, db.tsdb, nil, expr, at)
@@ -63,7 +63,7 @@ func (db *DB) QueryRange(ctx context.Context, expr string, from, to time.Time, s
 	if step <= 0 || to.Before(from) || to.Sub(from)/step > maxPoints {
 		return nil, errs.E(errs.Invalid, "query range from %s to %s by %s: expected at most %d points", from, to, step, maxPoints)
 	}
-	if err := checkExpr(expr); err != nil {
+	if err := db.checkQuery(expr, from, to, step); err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "query")
 	}
 	q, err := db.engine.NewRangeQuery(ctx, db.tsdb, nil, expr, from, to, step)
