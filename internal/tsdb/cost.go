@@ -12,7 +12,7 @@ import (
 // A subquery is evaluated at each of its own steps, also where there is no sample, and each outer step reads a window
 // of what came out. The engine bounds samples alone, so that [15d:1ms] would keep it busy until its timeout.
 const (
-	maxSubSteps = 50_000     // of all subqueries of an expression: 15 days by half minutes
+	maxSubSteps = 50_000    // of all subqueries of an expression: 15 days by half minutes
 	maxSubReads = 5_000_000 // of their results, by all windows
 	defaultStep = time.Minute
 )
