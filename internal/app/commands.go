@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/ringfence/ringfence/internal/cli"
@@ -103,6 +104,9 @@ func serverCommand() *cobra.Command {
 			if err := positive(c.Scrape, c.Step); err != nil {
 				return err
 			}
+			// The metrics database lets others read its files. The process is the control plane's alone, and starts nothing of
+			// the user's: what the data plane starts keeps the umask that it was given.
+			unix.Umask(0o077)
 			return Server(cmd.Context(), c)
 		},
 	}
