@@ -121,6 +121,7 @@ func TestServiceRefusals(t *testing.T) {
 		{serviceWith(route, `"maxBodyBytes":0`), `spec.route.maxBodyBytes: got 0: leave the field out for the default, expected a whole number other than 0`},
 		{serviceWith(route, `"targetingKey":{"header":"X User"}`), `spec.route.targetingKey.header: got "X User"`},
 		{serviceWith(route, `"attributes":{"plan":{}}`), `spec.route.attributes.plan: names no source`},
+		{serviceWith(route, `"attributes":{"user.plan":{"jwt":"plan"}}`), `spec.route.attributes["user.plan"]: no rule could read it`},
 		{serviceWith(route, `"attributes":{"targetingKey":{"header":"X"}}`), `spec.route.attributes.targetingKey: targetingKey is reserved`},
 	})
 }

@@ -184,6 +184,7 @@ func (p *problems) route(r *fleet.Route) {
 	p.source(r.TargetingKey, "spec.route.targetingKey")
 	for _, k := range sortedKeys(r.Attributes) {
 		at := field("spec.route.attributes", k)
+		p.need(!strings.Contains(k, "."), at, "a name without dots; in a rule user.plan means plan within the attribute user", "no rule could read it")
 		p.need(k != "targetingKey" && k != "$flagd", at, "another name", "%s is reserved", k)
 		p.need(r.Attributes[k] != fleet.Source{}, at, "a header, cookie, query or jwt to read it from", "names no source")
 		p.source(r.Attributes[k], at)
