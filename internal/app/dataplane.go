@@ -47,6 +47,7 @@ type dataPlane struct {
 	runtime *workload.Runtime
 	agent   *agent.Agent
 	users   disk
+	saved   uint64 // the changes of users that are on disk
 }
 
 // DataPlane serves users and keeps instances running until ctx ends. It needs no control plane to do so.
@@ -92,6 +93,7 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	if err := d.loadUsers(); err != nil {
 		c.Logger.Warn("the counts of users start again", "err", err)
 	}
+	d.saved = d.gateway.UserChanges()
 	blobs, err := blob.New(filepath.Join(c.Data, "artifacts"))
 	if err != nil {
 		return nil, err
@@ -151,17 +153,29 @@ func (d *dataPlane) saveUsers(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
-		b, err := d.gateway.SaveUsers()
-		if err == nil {
-			err = d.users.Save(b)
-		}
-		if err != nil {
+		if err := d.saveChanged(); err != nil {
 			d.Logger.Warn("cannot save the counts of users", "err", err)
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
 	}
+}
+
+// saveChanged leaves a disk alone that has everything already.
+func (d *dataPlane) saveChanged() error {
+	changes := d.gateway.UserChanges() // before: what comes meanwhile is saved next time
+	if changes == d.saved {
+		return nil
+	}
+	b, err := d.gateway.SaveUsers()
+	if err == nil {
+		err = d.users.Save(b)
+	}
+	if err == nil {
+		d.saved = changes
+	}
+	return err
 }
 
 func (d *dataPlane) adminPages() http.Handler {

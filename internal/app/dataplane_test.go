@@ -13,6 +13,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/gateway"
 )
 
 // running is a data plane that serves what it had saved: one instance, and no control plane.
@@ -101,4 +102,32 @@ func readyInstance(admin string) int {
 		}
 	}
 	return 0
+}
+
+func TestUsersAreSavedWhenThereIsSomethingNew(t *testing.T) {
+	dir := t.TempDir()
+	d := &dataPlane{gateway: gateway.New(gateway.Options{}), users: disk(filepath.Join(dir, "users.json"))}
+	saved := func() bool {
+		t.Helper()
+		if err := d.saveChanged(); err != nil {
+			t.Fatal(err)
+		}
+		return os.Remove(string(d.users)) == nil
+	}
+	if saved() {
+		t.Error("saved before there was anything")
+	}
+	if err := d.gateway.Apply(t.Context(), []fleet.Service{{Name: "shop", Rings: []fleet.Ring{{Name: "all"}}, Exposure: []string{"v1"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if !saved() || saved() {
+		t.Error("something new is to be saved once")
+	}
+	d.saved, d.users = 0, disk(filepath.Join(dir, "none", "x"))
+	if err := os.WriteFile(filepath.Join(dir, "none"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.saveChanged(); err == nil || d.saved != 0 {
+		t.Errorf("a disk that takes nothing: %v, changes %d taken for saved", err, d.saved)
+	}
 }

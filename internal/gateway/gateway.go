@@ -40,6 +40,8 @@ type Gateway struct {
 	users    map[seriesKey]*userSet
 	loaded   map[string][]string // by service: the exposure that loaded users were counted under
 	userTurn int64
+
+	userChanges atomic.Uint64
 }
 
 type versionKey struct{ service, version string }

@@ -24,10 +24,14 @@ type distinct struct {
 	sketch *hyperloglog.Sketch // set once exact is full
 }
 
-func (d *distinct) insert(h uint64) {
+// insert says whether d may be another set now.
+func (d *distinct) insert(h uint64) bool {
 	if d.sketch != nil {
 		d.sketch.InsertHash(h)
-		return
+		return true
+	}
+	if _, known := d.exact[h]; known {
+		return false
 	}
 	if d.exact == nil {
 		d.exact = map[uint64]struct{}{}
@@ -40,6 +44,7 @@ func (d *distinct) insert(h uint64) {
 		}
 		d.exact = nil
 	}
+	return true
 }
 
 func (d *distinct) count() int64 {
@@ -52,8 +57,9 @@ func (d *distinct) count() int64 {
 // userSet counts the distinct targeting keys of a series: all of them, and those since the service's exposure last
 // changed, so that the sides of a comparison are counted over the same time.
 type userSet struct {
-	turn int64               // order of making
-	last [1024]atomic.Uint64 // keys just counted, by their low bits, so that most requests need no lock
+	changes *atomic.Uint64      // of all sets together
+	turn    int64               // order of making
+	last    [1024]atomic.Uint64 // keys just counted, by their low bits, so that most requests need no lock
 
 	mu         sync.Mutex
 	all, since distinct
@@ -66,10 +72,13 @@ func (u *userSet) add(key string) {
 		return
 	}
 	u.mu.Lock()
-	u.all.insert(h)
-	u.since.insert(h)
+	fresh := u.all.insert(h)
+	fresh = u.since.insert(h) || fresh
 	slot.Store(h)
 	u.mu.Unlock()
+	if fresh {
+		u.changes.Add(1)
+	}
 }
 
 // restart begins to count anew what is counted since the exposure changed.
@@ -165,6 +174,9 @@ func (d *distinct) add(other distinct) error {
 	return nil
 }
 
+// UserChanges grows whenever SaveUsers would return something else than before.
+func (g *Gateway) UserChanges() uint64 { return g.userChanges.Load() }
+
 // SaveUsers returns the counted users, as LoadUsers takes them. Keys are kept as hashes only.
 func (g *Gateway) SaveUsers() ([]byte, error) {
 	g.mu.Lock()
@@ -205,6 +217,7 @@ func (g *Gateway) LoadUsers(b []byte) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.userChanges.Add(1)
 	for i, s := range in {
 		u := g.userSet(seriesKey{s.Service, s.Version, s.Ring})
 		g.loaded[s.Service] = s.Exposure
@@ -221,6 +234,7 @@ func (g *Gateway) LoadUsers(b []byte) error {
 // restartUsers counts a service's users anew when its exposure differs from that of the table before. Users that were
 // loaded were counted under the exposure they were saved with: it may have changed just before a crash. g.mu is held.
 func (g *Gateway) restartUsers(before, now *route) {
+	g.userChanges.Add(1) // what the counts are of, at least
 	was, known := g.loaded[now.service]
 	delete(g.loaded, now.service)
 	if before != nil {
@@ -252,8 +266,9 @@ func (g *Gateway) userSet(k seriesKey) *userSet {
 	u := g.users[k]
 	if u == nil {
 		g.userTurn++
-		u = &userSet{turn: g.userTurn}
+		u = &userSet{turn: g.userTurn, changes: &g.userChanges}
 		g.users[k] = u
+		g.userChanges.Add(1)
 	}
 	return u
 }
@@ -261,6 +276,7 @@ func (g *Gateway) userSet(k seriesKey) *userSet {
 // forgetUsers drops the sets of services that are gone, and of a service's versions that left all but the latest:
 // the control plane reads a version's last count after it was taken back. g.mu is held.
 func (g *Gateway) forgetUsers(t *table, wanted map[versionKey]bool) {
+	g.userChanges.Add(1)
 	const keep = 64 // sets per service
 	left := map[string][]seriesKey{}
 	for k := range g.users {

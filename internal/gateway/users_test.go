@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -11,7 +12,7 @@ import (
 
 func TestUsersCount(t *testing.T) {
 	for _, n := range []int{0, 1, exactUsers, exactUsers + 1, 100000} {
-		u := &userSet{}
+		u := &userSet{changes: new(atomic.Uint64)}
 		for range 2 {
 			for i := range n {
 				u.add(fmt.Sprint("user-", i))
@@ -53,6 +54,51 @@ func TestUsersSurviveRestart(t *testing.T) {
 	for _, bad := range []string{"", "{", `[{"all":{"sketch":"AAAA"}}]`} {
 		if err := after.LoadUsers([]byte(bad)); !errs.Is(err, errs.Invalid) {
 			t.Errorf("%q: got %v, want an error of kind invalid", bad, err)
+		}
+	}
+}
+
+// What is saved each second is saved only when it is new.
+func TestChangesOfUsersAreNoticed(t *testing.T) {
+	r := newRig(t, Options{})
+	v1 := func(s *fleet.Service) { s.Exposure = []string{"v1"} }
+	r.apply(shop(v1))
+	set := r.userSet(seriesKey{"shop", "v1", "all"})
+	last := r.UserChanges()
+	changed := func(f func()) bool {
+		f()
+		now := r.UserChanges()
+		was := last
+		last = now
+		return now != was
+	}
+	for i := range 3000 { // more than are remembered as just counted
+		set.add(fmt.Sprint(i))
+	}
+	for _, c := range []struct {
+		what string
+		f    func()
+		want bool
+	}{
+		{"new users", func() {}, true},
+		{"nothing", func() {}, false},
+		{"the same users", func() {
+			for i := range 3000 {
+				set.add(fmt.Sprint(i))
+			}
+		}, false},
+		{"another user", func() { set.add("ann") }, true},
+		{"another exposure", func() { r.apply(shop(func(s *fleet.Service) { s.Exposure = []string{"v2"} })) }, true},
+		{"a user since then", func() { set.add("ann") }, true},
+		{"loaded users", func() {
+			if err := r.LoadUsers([]byte("[]")); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		{"no service", func() { r.apply() }, true},
+	} {
+		if got := changed(c.f); got != c.want {
+			t.Errorf("%s: noticed is %v", c.what, got)
 		}
 	}
 }
