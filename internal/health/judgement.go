@@ -20,10 +20,12 @@ func (p *Process) Judgement() Judgement {
 	return j
 }
 
-// verdict asks every criterion. The worst answer decides, and its sentences come first.
-func (p *Process) verdict() (Verdict, []string) {
+func (p *Process) verdict() (Verdict, []string) { return worst(p.traffic, p.comparison, p.limit) }
+
+// worst asks every criterion. The worst answer decides, and its sentences come first.
+func worst(criteria ...func() (Verdict, string)) (Verdict, []string) {
 	said := map[Verdict][]string{}
-	for _, criterion := range []func() (Verdict, string){p.traffic, p.comparison, p.limit} {
+	for _, criterion := range criteria {
 		if v, sentence := criterion(); sentence != "" {
 			said[v] = append(said[v], sentence)
 		}

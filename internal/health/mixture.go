@@ -27,8 +27,10 @@ const (
 // 1 whatever such coin is thrown next, and by Ville's inequality reaches 1/alpha with a chance of at most alpha.
 type mixture struct {
 	chance    float64
-	hit, miss float64 // the beta distribution's parameters: as if so many hits and misses had been seen
-	log       [3]float64
+	hit, miss float64    // the beta distribution's parameters: as if so many hits and misses had been seen
+	log       [3]float64 // of the beta function, by tail
+
+	logHit, logMiss float64 // of the chance
 }
 
 // newMixture is the mixture that is tightest when n coins were thrown, at the error alpha.
@@ -39,7 +41,7 @@ func newMixture(chance, n, alpha float64, t tail) mixture {
 	}
 	l := 2 * math.Log(1/alpha)
 	weight := max(n*variance/(l+math.Log1p(l))-variance, variance/1000)
-	m := mixture{chance: chance, hit: weight / (1 - chance), miss: weight / chance}
+	m := mixture{chance: chance, hit: weight / (1 - chance), miss: weight / chance, logHit: math.Log(chance), logMiss: math.Log1p(-chance)}
 	for _, t := range []tail{both, more, less} {
 		m.log[t] = m.mass(t, 0, 0)
 	}
@@ -48,7 +50,16 @@ func newMixture(chance, n, alpha float64, t tail) mixture {
 
 // value is the logarithm of the evidence after n throws with so many hits.
 func (m mixture) value(t tail, hits, n float64) float64 {
-	return m.mass(t, hits, n-hits) - m.log[t] - hits*math.Log(m.chance) - (n-hits)*math.Log1p(-m.chance)
+	return m.mass(t, hits, n-hits) - m.log[t] - m.likelihood(hits, n)
+}
+
+// ceiling is no less than value, and quick.
+func (m mixture) ceiling(t tail, hits, n float64) float64 {
+	return m.mass(both, hits, n-hits) - m.log[t] - m.likelihood(hits, n)
+}
+
+func (m mixture) likelihood(hits, n float64) float64 {
+	return hits*m.logHit + (n-hits)*m.logMiss
 }
 
 // mass is the logarithm of the beta function, cut at the chance for one tail.

@@ -103,7 +103,9 @@ type Bounds struct {
 type QuantileEvidence struct {
 	Canary Bounds  `json:"canary"`
 	Stable Bounds  `json:"stable"`
-	Level  float64 `json:"level"` // chance that all these bounds hold for ever
+	Level  float64 `json:"level"`  // chance that all these bounds hold for ever
+	BandsE float64 `json:"bandsE"` // e-value of the bands being apart; the lesser of the two is the gate's
+	PairsE float64 `json:"pairsE"` // e-value of the comparison sample by sample
 }
 
 // ReadingsEvidence is what a verdict on readings rests on.
