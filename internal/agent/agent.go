@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
 )
 
@@ -62,6 +63,7 @@ type Agent struct {
 	mu       sync.Mutex // held while it is applied and while it is looked at: a report is of one moment
 	services []fleet.Service
 	since    time.Time // last answer of the control plane
+	trouble  string    // why there is none since
 }
 
 // New makes an agent; Run starts it.
@@ -109,25 +111,30 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 func (a *Agent) follow(ctx context.Context) {
-	away, failed := false, ""
+	away, failed := "", ""
 	for ctx.Err() == nil {
 		d, tag, err := a.Control.Desired(ctx, a.Unit, a.tag, 20*time.Second)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			if !away {
-				a.Logger.Warn("the control plane does not answer; serving what was last wanted", "err", err)
+			why := "the control plane does not answer"
+			if errs.Is(err, errs.Conflict) { // another data plane has the unit: nothing that goes by by itself
+				why = "the control plane refuses this data plane"
 			}
-			away = true
+			if why != away {
+				a.Logger.Warn(why+"; serving what was last wanted", "err", err, "hint", errs.HintOf(err))
+			}
+			away = why
+			a.heard(why)
 			pause(ctx, time.Second)
 			continue
 		}
-		if away {
+		if away != "" {
 			a.Logger.Info("the control plane answers again")
 		}
-		away = false
-		a.heard()
+		away = ""
+		a.heard("")
 		if tag == a.tag {
 			continue
 		}
@@ -258,17 +265,19 @@ func (a *Agent) Observe() fleet.Observed {
 	return o
 }
 
-func (a *Agent) heard() {
+func (a *Agent) heard(trouble string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.since = time.Now()
+	if a.trouble = trouble; trouble == "" {
+		a.since = time.Now()
+	}
 }
 
-// Heard returns when the control plane last answered; the zero time when it never did.
-func (a *Agent) Heard() time.Time {
+// Heard returns when the control plane last answered, the zero time when it never did, and what is wrong since then.
+func (a *Agent) Heard() (at time.Time, trouble string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.since
+	return a.since, a.trouble
 }
 
 // pause waits for about d, spread so that many agents do not come back at once.

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
 )
 
@@ -24,6 +25,7 @@ type world struct {
 	tag     int
 	changed chan struct{}
 	away    bool // the control plane does not answer
+	taken   bool // another data plane has the unit
 	reports []fleet.Observed
 
 	routes  []fleet.Service // in force
@@ -62,11 +64,14 @@ func (w *world) Desired(ctx context.Context, _, have string, wait time.Duration)
 	timeout := time.After(wait)
 	for {
 		w.mu.Lock()
-		d, tag, changed, away := w.desired, fmt.Sprint(w.tag), w.changed, w.away
+		d, tag, changed, away, taken := w.desired, fmt.Sprint(w.tag), w.changed, w.away, w.taken
 		d.Services = slices.Clone(d.Services)
 		w.mu.Unlock()
 		if away {
 			return fleet.Desired{}, "", errors.New("connection refused")
+		}
+		if taken {
+			return fleet.Desired{}, "", errs.E(errs.Conflict, "another data plane has unit local").Next("Give it another.")
 		}
 		if tag != have {
 			return d, tag, nil
@@ -281,14 +286,50 @@ func TestARestartNeedsNoControlPlane(t *testing.T) {
 			t.Fatalf("routes of %q, slots %v", names(w.routes), w.slots)
 		}
 		later(time.Hour)
-		if n := strings.Count(w.said.String(), "does not answer"); n != 1 || !a.Heard().IsZero() {
-			t.Errorf("said %d times in an hour, heard %s", n, a.Heard())
+		if n := strings.Count(w.said.String(), "does not answer"); n != 1 || !last(a).IsZero() {
+			t.Errorf("said %d times in an hour, heard %s", n, last(a))
 		}
 		w.do(func() { w.away = false })
 		w.want(service("shop", 4, ""))
 		later(2 * time.Second)
-		if names(w.routes) != "shop-4" || a.Heard().IsZero() {
+		if names(w.routes) != "shop-4" || last(a).IsZero() {
 			t.Errorf("routes of %s", names(w.routes))
+		}
+	})
+}
+
+func last(a *Agent) time.Time {
+	at, _ := a.Heard()
+	return at
+}
+
+func TestADataPlaneThatIsRefusedServesOnAndSaysWhy(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, a *Agent) {
+		w.want(service("shop", 3, ""))
+		synctest.Wait()
+	})
+	w.routes, w.slots, w.taken = nil, nil, true
+	play(t, w, func(t *testing.T, a *Agent) {
+		w.want(service("shop", 4, ""))
+		later(time.Hour)
+		said := w.said.String()
+		if n := strings.Count(said, "the control plane refuses this data plane"); n != 1 || !strings.Contains(said, "another data plane has unit local") || !strings.Contains(said, "Give it another.") {
+			t.Errorf("said %d times in an hour: %s", n, said)
+		}
+		if names(w.routes) != "shop-3" {
+			t.Errorf("routes of %s", names(w.routes))
+		}
+		if _, trouble := a.Heard(); trouble != "the control plane refuses this data plane" {
+			t.Errorf("trouble is %q", trouble)
+		}
+		w.do(func() { w.taken = false })
+		later(3 * time.Second)
+		if at, trouble := a.Heard(); trouble != "" || at.IsZero() {
+			t.Errorf("let in again: %q, heard %s", trouble, at)
+		}
+		if names(w.routes) != "shop-4" {
+			t.Errorf("let in again: routes of %s", names(w.routes))
 		}
 	})
 }

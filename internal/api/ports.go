@@ -50,6 +50,7 @@ type Rollouts interface {
 
 // Hub is the link to the data planes.
 type Hub interface {
+	Admit(ctx context.Context, unit, plane string) error
 	Desired(ctx context.Context, unit, have string, wait time.Duration) (fleet.Desired, string, error)
 	Report(ctx context.Context, o fleet.Observed) error
 	Observe(unit, service string) (fleet.ServiceStatus, time.Time)

@@ -10,6 +10,9 @@ import (
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/client"
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/test/plane"
@@ -147,6 +150,30 @@ func TestDesired(t *testing.T) {
 	newer := `{"unit":"new","time":"2026-01-01T00:00:00Z","services":[{"name":"a","generation":1,"slots":null,"unheardOf":true}]}`
 	if res, said := request(t, p, policy.DataPlane, http.MethodPost, "/v1/units/new/observed", newer, nil); res.StatusCode != http.StatusNoContent {
 		t.Errorf("a newer data plane: %s %s", res.Status, said)
+	}
+}
+
+func TestASecondDataPlaneOfAUnitIsRefused(t *testing.T) {
+	p := plane.Start(t)
+	as := func(id string) *client.Client {
+		return client.New(client.Options{URL: p.URL, Token: p.Tokens[policy.DataPlane], Plane: id, Patience: -1})
+	}
+	if err := as("first").Report(t.Context(), fleet.Observed{Unit: "mine", Admin: "http://first"}); err != nil {
+		t.Fatal(err)
+	}
+	second := as("second")
+	err := second.Report(t.Context(), fleet.Observed{Unit: "mine", Admin: "http://second"})
+	if !errs.Is(err, errs.Conflict) || !strings.Contains(errs.HintOf(err), "--unit") {
+		t.Errorf("its report: %v", err)
+	}
+	if _, _, err := second.Desired(t.Context(), "mine", "", 0); !errs.Is(err, errs.Conflict) {
+		t.Errorf("its question: %v", err)
+	}
+	if _, _, err := as("first").Desired(t.Context(), "mine", "", 0); err != nil {
+		t.Errorf("the first one's: %v", err)
+	}
+	if err := second.Report(t.Context(), fleet.Observed{Unit: "other"}); err != nil {
+		t.Errorf("with a unit of its own: %v", err)
 	}
 }
 

@@ -27,8 +27,14 @@ type ByUnit struct {
 	Unit string `path:"unit" maxLength:"63" doc:"name of the unit"`
 }
 
-type desiredInput struct {
+// ByPlane is the unit, and who asks for it.
+type ByPlane struct {
 	ByUnit
+	Plane string `header:"Ringfence-Plane" maxLength:"64" doc:"which data plane this is, the same after a restart; another one than has the unit gets 409"`
+}
+
+type desiredInput struct {
+	ByPlane
 	Have string `query:"have" maxLength:"100" doc:"tag of what the caller has"`
 	Wait string `query:"wait" maxLength:"20" default:"0s" doc:"how long to wait for something else, at most 60s"`
 }
@@ -37,6 +43,9 @@ func (s *Server) desired(ctx context.Context, in *desiredInput) (*answered[wire.
 	wait, err := time.ParseDuration(in.Wait)
 	if err != nil || wait < 0 || wait > maxWait {
 		return nil, errs.E(errs.Invalid, "wait %q: expected a duration of 0s to %s", in.Wait, maxWait)
+	}
+	if err := s.Hub.Admit(ctx, in.Unit, in.Plane); err != nil {
+		return nil, err
 	}
 	d, tag, err := s.Hub.Desired(ctx, in.Unit, in.Have, wait)
 	if err != nil {
@@ -50,13 +59,16 @@ func (s *Server) desired(ctx context.Context, in *desiredInput) (*answered[wire.
 }
 
 type observedInput struct {
-	ByUnit
+	ByPlane
 	Body fleet.Observed
 }
 
 func (s *Server) observed(ctx context.Context, in *observedInput) (*none, error) {
 	if in.Body.Unit != in.Unit {
 		return nil, errs.E(errs.Invalid, "the report is of unit %q, expected %q", clip(in.Body.Unit, 80), in.Unit)
+	}
+	if err := s.Hub.Admit(ctx, in.Unit, in.Plane); err != nil {
+		return nil, err
 	}
 	return &none{}, s.Hub.Report(ctx, in.Body)
 }

@@ -85,7 +85,11 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 		return nil, err
 	}
 	d := &dataPlane{DataPlaneConfig: c, token: token, users: disk(filepath.Join(c.Data, "users.json"))}
-	control := client.New(client.Options{URL: c.Server, Token: token})
+	id, err := planeID(c.Data)
+	if err != nil {
+		return nil, fmt.Errorf("id of the data plane: %w", err)
+	}
+	control := client.New(client.Options{URL: c.Server, Token: token, Plane: id})
 	if d.secure, err = c.TLS.config(tls.VersionTLS12, c.Logger); err != nil {
 		return nil, err
 	}
@@ -189,13 +193,17 @@ func (d *dataPlane) adminPages() http.Handler {
 
 // health answers 200 while the gateway serves, whatever the control plane does, and says what it last heard.
 func (d *dataPlane) health(w http.ResponseWriter, _ *http.Request) {
+	heard, trouble := d.agent.Heard()
 	page := struct {
 		Status   string         `json:"status"`
 		Control  string         `json:"control"`
 		Heard    time.Time      `json:"heard,omitzero"`
 		Observed fleet.Observed `json:"observed"`
-	}{"serving", "connected", d.agent.Heard(), d.agent.Observe()}
-	if time.Since(page.Heard) > 30*time.Second {
+	}{"serving", "connected", heard, d.agent.Observe()}
+	switch {
+	case trouble != "":
+		page.Control = trouble + "; serving what was last wanted"
+	case time.Since(heard) > 30*time.Second:
 		page.Control = "not heard of lately; serving what was last wanted"
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,6 +132,17 @@ func lockHolder(data, plane string) int {
 		return 0
 	}
 	return run.PID
+}
+
+// planeID names the data plane of a folder: the same after every restart, and another one elsewhere.
+func planeID(data string) (string, error) {
+	d := disk(filepath.Join(data, "id"))
+	b, err := d.Load()
+	if err != nil || len(b) > 0 && len(b) <= 64 {
+		return string(b), err
+	}
+	id := rand.Text()
+	return id, d.Save([]byte(id))
 }
 
 // disk keeps one file.

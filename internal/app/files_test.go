@@ -131,3 +131,23 @@ func TestDisk(t *testing.T) {
 		t.Error("a folder was read")
 	}
 }
+
+func TestTheIDOfADataPlane(t *testing.T) {
+	data := t.TempDir()
+	id, err := planeID(data)
+	if err != nil || len(id) < 16 {
+		t.Fatalf("%q %v", id, err)
+	}
+	if again, err := planeID(data); again != id || err != nil {
+		t.Errorf("after a restart: %q %v", again, err)
+	}
+	if other, err := planeID(t.TempDir()); other == id || err != nil {
+		t.Errorf("of another folder: %q %v", other, err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "id"), nil, 0o600); err != nil { // cut short by a crash that was not ours
+		t.Fatal(err)
+	}
+	if again, err := planeID(data); len(again) < 16 || err != nil {
+		t.Errorf("emptied: %q %v", again, err)
+	}
+}

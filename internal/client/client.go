@@ -20,6 +20,7 @@ import (
 type Options struct {
 	URL      string        // of the control plane
 	Token    string        // may be empty for what needs none
+	Plane    string        // which data plane this is, if it is one
 	Patience time.Duration // how long to try to reach it; default 5s, negative for one try
 	HTTP     *http.Client  // default one of its own
 }
@@ -28,13 +29,14 @@ type Options struct {
 type Client struct {
 	base     string
 	token    string
+	plane    string
 	patience time.Duration
 	http     *http.Client
 }
 
 // New makes a client.
 func New(o Options) *Client {
-	c := &Client{base: strings.TrimRight(o.URL, "/"), token: o.Token, patience: o.Patience, http: o.HTTP}
+	c := &Client{base: strings.TrimRight(o.URL, "/"), token: o.Token, plane: o.Plane, patience: o.Patience, http: o.HTTP}
 	if c.patience == 0 {
 		c.patience = 5 * time.Second
 	}

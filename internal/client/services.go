@@ -64,12 +64,20 @@ func (c *Client) Desired(ctx context.Context, unit, have string, wait time.Durat
 	}
 	var out wire.Desired
 	err := c.call(ctx, request{
-		method: http.MethodGet, path: "/v1/units/" + escape(unit) + "/desired", query: q, timeout: wait + 20*time.Second,
+		method: http.MethodGet, path: "/v1/units/" + escape(unit) + "/desired", query: q, timeout: wait + 20*time.Second, header: c.self(),
 	}, &out)
 	return out.Desired, out.Tag, err
 }
 
 // Report tells what a data plane sees of its unit.
 func (c *Client) Report(ctx context.Context, o fleet.Observed) error {
-	return c.call(ctx, request{method: http.MethodPost, path: "/v1/units/" + escape(o.Unit) + "/observed", body: o}, nil)
+	return c.call(ctx, request{method: http.MethodPost, path: "/v1/units/" + escape(o.Unit) + "/observed", body: o, header: c.self()}, nil)
+}
+
+// self says which data plane asks.
+func (c *Client) self() http.Header {
+	if c.plane == "" {
+		return nil
+	}
+	return http.Header{"Ringfence-Plane": {c.plane}}
 }

@@ -9,14 +9,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/store"
 )
 
-// Store lists the Desired documents, named unit/service.
+// Store has the Desired documents, named unit/service, and those of who has a unit.
 type Store interface {
+	Get(ctx context.Context, kind, name string) (store.Doc, error)
 	List(ctx context.Context, p store.Page) ([]store.Doc, error)
+	Commit(ctx context.Context, w store.Write) ([]audit.Event, error)
 }
 
 // Hub is the control plane's end of the link. It is safe for use by many goroutines.
@@ -24,6 +27,7 @@ type Hub struct {
 	store    Store
 	kind     string
 	onReport func()
+	fence    fence
 
 	mu    sync.Mutex
 	units map[string]*unit
@@ -37,7 +41,7 @@ type unit struct {
 
 // NewHub makes a hub over the documents of kind. onReport is called after each report, outside of locks.
 func NewHub(s Store, kind string, onReport func()) *Hub {
-	return &Hub{store: s, kind: kind, onReport: onReport, units: map[string]*unit{}}
+	return &Hub{store: s, kind: kind, onReport: onReport, units: map[string]*unit{}, fence: fence{began: time.Now(), holders: map[string]holder{}}}
 }
 
 // unit returns a unit that has reported or asked, known from now on. h.mu is held.

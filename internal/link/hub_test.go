@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/store"
@@ -21,7 +22,41 @@ import (
 type shelf struct {
 	mu   sync.Mutex
 	docs []store.Doc
+	said []audit.Event
 	fail error
+}
+
+func (s *shelf) Get(_ context.Context, kind, name string) (store.Doc, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.docs {
+		if d.Kind == kind && d.Name == name {
+			return d, s.fail
+		}
+	}
+	return store.Doc{}, cmp.Or(s.fail, error(errs.E(errs.Missing, "there is no %s/%s", kind, name)))
+}
+
+func (s *shelf) Commit(_ context.Context, w store.Write) ([]audit.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return nil, s.fail
+	}
+	for _, d := range w.Puts {
+		i := slices.IndexFunc(s.docs, func(o store.Doc) bool { return o.Kind == d.Kind && o.Name == d.Name })
+		if i < 0 && d.Rev != 0 || i >= 0 && s.docs[i].Rev != d.Rev {
+			return nil, errs.E(errs.Conflict, "%s/%s was changed meanwhile", d.Kind, d.Name)
+		}
+		d.Rev++
+		if i < 0 {
+			s.docs = append(s.docs, d)
+		} else {
+			s.docs[i] = d
+		}
+	}
+	s.said = append(s.said, w.Events...)
+	return w.Events, nil
 }
 
 func (s *shelf) put(name string, generation int64) {
