@@ -24,27 +24,8 @@ func event(lines string) string {
 	return file("BEGIN:VEVENT\nUID:1\nSUMMARY:Freeze\n" + strings.Trim(lines, "\n") + "\nEND:VEVENT")
 }
 
-func TestImportICS(t *testing.T) {
-	for _, c := range []struct {
-		name, file, zone string
-		want             []calendar.Named
-	}{
-		{"in UTC", event("DTSTART:20261220T080000Z\nDTEND:20261220T180000Z"), "Europe/Berlin",
-			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-12-20T08:00", End: "2026-12-20T18:00", Zone: "UTC"}}}},
-		{"in a zone, ended in another", event("DTSTART;TZID=Europe/Berlin:20260703T150000\nDTEND;TZID=\"America/New_York\":20260703T120000"), "",
-			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-03T18:00", Zone: "Europe/Berlin"}}}},
-		{"in no zone", event("DTSTART:20260703T150000\nDURATION:PT1H30M"), "Asia/Kolkata",
-			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-03T16:30", Zone: "Asia/Kolkata"}}}},
-		{"in no zone, with that of the calendar", file("X-WR-TIMEZONE:Europe/Berlin\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20261224\nDTEND;VALUE=DATE:20261227\nSUMMARY:Christmas\nEND:VEVENT"), "",
-			[]calendar.Named{{Name: "christmas", Reason: "Christmas", Window: calendar.Window{Start: "2026-12-24T00:00", End: "2026-12-27T00:00", Zone: "Europe/Berlin"}}}},
-		{"a day without an end", event("DTSTART;VALUE=DATE:20261224"), "",
-			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-12-24T00:00", End: "2026-12-25T00:00", Zone: "UTC"}}}},
-		{"seconds are rounded outward", event("DTSTART:20261220T080030Z\nDTEND:20261220T235959Z"), "",
-			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-12-20T08:00", End: "2026-12-21T00:00", Zone: "UTC"}}}},
-		{"a series with exceptions", event("DTSTART;TZID=Europe/Berlin:20260703T150000\nDTEND;TZID=Europe/Berlin:20260703T180000\nRRULE:FREQ=WEEKLY;UNTIL=20261231T220000Z\nEXDATE;TZID=Europe/Berlin:20260717T150000,20260710T150000\nEXDATE:20260724T130000Z\nEXDATE;VALUE=DATE:20260731"), "",
-			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-03T18:00", Zone: "Europe/Berlin", Rule: "FREQ=WEEKLY;UNTIL=20261231T220000Z",
-				Except: []string{"2026-07-10T15:00", "2026-07-17T15:00", "2026-07-24T15:00", "2026-07-31T15:00"}}}}},
-		{"two of a series moved and cancelled", file(`
+// moved is a series of which one time was moved and one cancelled.
+var moved = file(`
 BEGIN:VEVENT
 UID:a
 SUMMARY:Payday
@@ -66,15 +47,10 @@ STATUS:CANCELLED
 SUMMARY:Payday
 DTSTART:20260930T060000Z
 DTEND:20260930T180000Z
-END:VEVENT`), "", []calendar.Named{
-			{Name: "payday", Reason: "Payday", Window: calendar.Window{Start: "2026-07-31T06:00", End: "2026-07-31T18:00", Zone: "UTC", Rule: "FREQ=MONTHLY;BYMONTHDAY=-1;COUNT=5",
-				Except: []string{"2026-08-31T06:00", "2026-09-30T06:00"}}},
-			{Name: "payday-late", Reason: "Payday, late", Window: calendar.Window{Start: "2026-09-01T06:00", End: "2026-09-01T18:00", Zone: "UTC"}}}},
-		{"all of a series cancelled", event("DTSTART:20260703T150000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=1\nEXDATE:20260703T150000Z"), "", nil},
-		{"further dates", event("DTSTART:20260703T150000Z\nDURATION:PT1H\nRDATE:20260705T150000Z"), "", []calendar.Named{
-			{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-03T16:00", Zone: "UTC"}},
-			{Name: "freeze-2", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-05T15:00", End: "2026-07-05T16:00", Zone: "UTC"}}}},
-		{"zones by names of their own", file(`
+END:VEVENT`)
+
+// ownZones has zones by names that others do not know.
+var ownZones = file(`
 BEGIN:VTIMEZONE
 TZID:Our office
 X-LIC-LOCATION:Europe/Paris
@@ -97,7 +73,37 @@ DTSTART;TZID=/calendar.example/20260101_1/Asia/Kolkata:20260703T150000
 DURATION:P1DT1H
 SUMMARY:Th
  ree
-END:VEVENT`), "", []calendar.Named{
+END:VEVENT`)
+
+func TestImportICS(t *testing.T) {
+	for _, c := range []struct {
+		name, file, zone string
+		want             []calendar.Named
+	}{
+		{"in UTC", event("DTSTART:20261220T080000Z\nDTEND:20261220T180000Z"), "Europe/Berlin",
+			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-12-20T08:00", End: "2026-12-20T18:00", Zone: "UTC"}}}},
+		{"in a zone, ended in another", event("DTSTART;TZID=Europe/Berlin:20260703T150000\nDTEND;TZID=\"America/New_York\":20260703T120000"), "",
+			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-03T18:00", Zone: "Europe/Berlin"}}}},
+		{"in no zone", event("DTSTART:20260703T150000\nDURATION:PT1H30M"), "Asia/Kolkata",
+			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-03T16:30", Zone: "Asia/Kolkata"}}}},
+		{"in no zone, with that of the calendar", file("X-WR-TIMEZONE:Europe/Berlin\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20261224\nDTEND;VALUE=DATE:20261227\nSUMMARY:Christmas\nEND:VEVENT"), "",
+			[]calendar.Named{{Name: "christmas", Reason: "Christmas", Window: calendar.Window{Start: "2026-12-24T00:00", End: "2026-12-27T00:00", Zone: "Europe/Berlin"}}}},
+		{"a day without an end", event("DTSTART;VALUE=DATE:20261224"), "",
+			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-12-24T00:00", End: "2026-12-25T00:00", Zone: "UTC"}}}},
+		{"seconds are rounded outward", event("DTSTART:20261220T080030Z\nDTEND:20261220T235959Z"), "",
+			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-12-20T08:00", End: "2026-12-21T00:00", Zone: "UTC"}}}},
+		{"a series with exceptions", event("DTSTART;TZID=Europe/Berlin:20260703T150000\nDTEND;TZID=Europe/Berlin:20260703T180000\nRRULE:FREQ=WEEKLY;UNTIL=20261231T220000Z\nEXDATE;TZID=Europe/Berlin:20260717T150000,20260710T150000\nEXDATE:20260724T130000Z\nEXDATE;VALUE=DATE:20260731"), "",
+			[]calendar.Named{{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-03T18:00", Zone: "Europe/Berlin", Rule: "FREQ=WEEKLY;UNTIL=20261231T220000Z",
+				Except: []string{"2026-07-10T15:00", "2026-07-17T15:00", "2026-07-24T15:00", "2026-07-31T15:00"}}}}},
+		{"two of a series moved and cancelled", moved, "", []calendar.Named{
+			{Name: "payday", Reason: "Payday", Window: calendar.Window{Start: "2026-07-31T06:00", End: "2026-07-31T18:00", Zone: "UTC", Rule: "FREQ=MONTHLY;BYMONTHDAY=-1;COUNT=5",
+				Except: []string{"2026-08-31T06:00", "2026-09-30T06:00"}}},
+			{Name: "payday-late", Reason: "Payday, late", Window: calendar.Window{Start: "2026-09-01T06:00", End: "2026-09-01T18:00", Zone: "UTC"}}}},
+		{"all of a series cancelled", event("DTSTART:20260703T150000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=1\nEXDATE:20260703T150000Z"), "", nil},
+		{"further dates", event("DTSTART:20260703T150000Z\nDURATION:PT1H\nRDATE:20260705T150000Z"), "", []calendar.Named{
+			{Name: "freeze", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-03T16:00", Zone: "UTC"}},
+			{Name: "freeze-2", Reason: "Freeze", Window: calendar.Window{Start: "2026-07-05T15:00", End: "2026-07-05T16:00", Zone: "UTC"}}}},
+		{"zones by names of their own", ownZones, "", []calendar.Named{
 			{Name: "one", Reason: "One", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-04T15:00", Zone: "Europe/Paris"}},
 			{Name: "two", Reason: "Two", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-10T15:00", Zone: "Europe/Berlin"}},
 			{Name: "three", Reason: "Three", Window: calendar.Window{Start: "2026-07-03T15:00", End: "2026-07-04T16:00", Zone: "Asia/Kolkata"}}}},

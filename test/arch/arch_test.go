@@ -20,7 +20,7 @@ var (
 	pure    = []string{"errs", "audit", "store", "fleet", "resource", "exposure", "health", "rollout", "policy"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate"}
 	// adapters stand between an engine's port and a technology; only app knows them.
-	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link"}
+	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check"}
 )
 
 // impure are what a pure package may not import, and whose functions of the clock it may not call.
