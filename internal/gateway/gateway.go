@@ -29,7 +29,8 @@ type Gateway struct {
 
 	news    atomic.Pointer[chan struct{}] // closed and replaced when routing or endpoints change
 	held    atomic.Int64
-	closing atomic.Bool // Serve is ending: every answer asks its client to leave the connection
+	drain   atomic.Int64 // the longest of the services' slots
+	closing atomic.Bool  // Serve is ending: every answer asks its client to leave the connection
 
 	logged   atomic.Int64 // when a failure was last logged, unix nanoseconds
 	unlogged atomic.Int64 // failures since
@@ -93,9 +94,19 @@ func (g *Gateway) Apply(ctx context.Context, services []fleet.Service) error {
 	g.table.Store(t)
 	g.claim.Unlock()
 	g.tell()
+	g.drain.Store(int64(longestDrain(services)))
 	g.expireStreams(t)
 	g.forget(t, services)
 	return nil
+}
+
+func longestDrain(services []fleet.Service) (d time.Duration) {
+	for _, s := range services {
+		for _, sl := range s.Slots {
+			d = max(d, time.Duration(sl.Drain))
+		}
+	}
+	return d
 }
 
 // aim sets the target of each ring; a ring without a version gets that of the last one.

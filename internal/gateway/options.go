@@ -33,7 +33,7 @@ type Limits struct {
 	PoolIdle       time.Duration // idle connections to an instance; default 4s, below the 5s of common servers
 	PoolSize       int           // idle connections kept per instance; default 512
 	LameDuck       time.Duration // from the end of accepting to the close of idle connections; default 500ms
-	Shutdown       time.Duration // requests in flight may take at most this when Serve ends; default 30s
+	Shutdown       time.Duration // what requests in flight may take at least when Serve ends, and streams at most; default 30s
 }
 
 const (

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/ringfence/ringfence/internal/errs"
 )
 
 // Handler returns the gateway as an http.Handler, for servers that are set up elsewhere.
@@ -31,7 +33,9 @@ func (g *Gateway) Server() *http.Server {
 }
 
 // Serve takes requests from ln until ctx ends. It then stops accepting, asks clients to leave their connections for
-// a short time, and waits for the requests in flight, at most Limits.Shutdown. It owns ln.
+// a short time, and waits for the requests in flight, at most as long as a service lets them drain or, when that is
+// longer, Limits.Shutdown. Streams, which may never end by themselves, are ended once no other request is in flight or
+// Limits.Shutdown is over. It owns ln.
 func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	srv := g.Server()
 	gate := &gatedListener{Listener: ln, closed: make(chan struct{})}
@@ -51,16 +55,56 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	g.closing.Store(true)
 	gate.stop()
 	time.Sleep(g.limits.LameDuck)
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.limits.Shutdown)
-	defer cancel()
-	err := srv.Shutdown(end)
-	if err != nil {
-		srv.Close()
-	}
+	err := g.finish(srv)
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)
 	}
 	return err
+}
+
+// finish waits for what srv has in flight.
+func (g *Gateway) finish(srv *http.Server) error {
+	limit := max(g.limits.Shutdown, time.Duration(g.drain.Load()))
+	end, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Shutdown(end) }()
+	tick := time.NewTicker(leavePoll)
+	defer tick.Stop()
+	for began := time.Now(); ; {
+		select {
+		case err := <-ended:
+			g.endStreams() // the server does not know those of connections that were switched to another protocol
+			if err != nil {
+				srv.Close()
+				return errs.Wrap(errs.Unavailable, err, "%d requests were cut: they took longer than %s", g.plain(), limit)
+			}
+			return nil
+		case <-tick.C:
+			if g.plain() == 0 || time.Since(began) > g.limits.Shutdown {
+				g.endStreams()
+			}
+		}
+	}
+}
+
+// plain counts the requests in flight that are no streams.
+func (g *Gateway) plain() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := g.held.Load()
+	for _, v := range g.versions {
+		n += v.inFlight.Load()
+	}
+	return n
+}
+
+func (g *Gateway) endStreams() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, v := range g.versions {
+		v.streams.endNow()
+	}
 }
 
 // gatedListener can stop accepting while it stays open: connections that then arrive wait for a process that shares

@@ -87,6 +87,16 @@ func (s *streamSet) back() {
 	s.timer, s.deadline = nil, time.Time{}
 }
 
+// endNow ends the open streams, and those that are still on their way.
+func (s *streamSet) endNow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deadline = time.Now()
+	for st := range s.open {
+		go st.end()
+	}
+}
+
 // expire ends the open streams, each at a random moment of the spread: clients that all reconnect at once would
 // stampede. A stream that a return of the version overtakes is ended all the same; its client reconnects.
 func (s *streamSet) expire() {
