@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
 )
 
 // UpConfig configures both planes on one machine.
@@ -181,7 +183,12 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 				if plane == "dataplane" {
 					c.door.close() // nobody will answer who comes now
 				}
-				return p.stop(time.Minute)
+				limit := endingLimit(c.Data, plane)
+				slow := time.AfterFunc(slowEnd, func() {
+					c.Logger.Info(plane+" answers what is in flight and stops the instances", "at most", limit)
+				})
+				defer slow.Stop()
+				return p.stop(limit)
 			}
 		}
 		if time.Since(began) > 5*time.Second {
@@ -197,6 +204,35 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 			c.Logger.Error(plane+" cannot be started; trying again", "err", err)
 		}
 	}
+}
+
+const (
+	// unforeseen is what a plane's end may take beside what services ask for.
+	unforeseen = time.Minute
+	slowEnd    = 3 * time.Second
+)
+
+// endingLimit is how long a plane's clean end may take before it is killed: killed, it would leave its instances behind.
+// The data plane lets requests in flight have the longest drain, and instances the longest time from SIGTERM to SIGKILL.
+func endingLimit(data, plane string) time.Duration {
+	switch plane {
+	case "server":
+		return unforeseen
+	case "up":
+		return endingLimit(data, "dataplane") + endingLimit(data, "server")
+	}
+	var d fleet.Desired
+	b, err := os.ReadFile(filepath.Join(folder(data, "dataplane"), "desired.json"))
+	if err != nil || json.Unmarshal(b, &d) != nil {
+		return unforeseen // it runs nothing that it knows of
+	}
+	var drain, grace fleet.Dur
+	for _, s := range d.Services {
+		for _, slot := range s.Slots {
+			drain, grace = max(drain, slot.Drain), max(grace, slot.StopGrace)
+		}
+	}
+	return unforeseen + time.Duration(drain) + time.Duration(grace)
 }
 
 const shortestWait = 100 * time.Millisecond
@@ -397,7 +433,7 @@ func Down(data string) error {
 			continue
 		}
 		found = true
-		if err := p.stop(time.Minute); err != nil {
+		if err := p.stop(endingLimit(data, plane)); err != nil {
 			return err
 		}
 	}

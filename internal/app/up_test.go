@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
 )
 
 // said is what was printed, by many.
@@ -182,4 +184,31 @@ func TestWhoKnowsTheDatabase(t *testing.T) {
 	if env := c.environ("server"); !slices.Contains(env, databaseEnv+"="+c.Database) || strings.Count(strings.Join(env, "\n"), databaseEnv+"=") != 1 {
 		t.Error("the control plane does not get the URL once")
 	}
+}
+
+func TestHowLongAnEndMayTake(t *testing.T) {
+	data := t.TempDir()
+	limits := func(dataplane, server, up time.Duration) {
+		t.Helper()
+		for plane, want := range map[string]time.Duration{"dataplane": dataplane, "server": server, "up": up} {
+			if got := endingLimit(data, plane); got != want {
+				t.Errorf("%s has %s, expected %s", plane, got, want)
+			}
+		}
+	}
+	limits(time.Minute, time.Minute, 2*time.Minute)
+	slot := func(drain, grace time.Duration) fleet.Slot {
+		return fleet.Slot{Drain: fleet.Dur(drain), StopGrace: fleet.Dur(grace)}
+	}
+	desired, err := json.Marshal(fleet.Desired{Services: []fleet.Service{
+		{Name: "shop", Slots: []fleet.Slot{slot(30*time.Second, 10*time.Second), slot(10*time.Minute, time.Second)}},
+		{Name: "cart", Slots: []fleet.Slot{slot(0, time.Minute)}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFile(filepath.Join(data, "dataplane", "desired.json"), desired); err != nil {
+		t.Fatal(err)
+	}
+	limits(12*time.Minute, time.Minute, 13*time.Minute)
 }
