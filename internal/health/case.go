@@ -18,27 +18,19 @@ func ParseCase(data []byte) (Gate, []Sample, error) {
 	var gate Gate
 	var samples []Sample
 	r := newReader(data)
-	given := false
-	err := r.object("", map[string]field{
-		"gate": func(path string) error { return readGate(r, path, &gate) },
-		"samples": func(path string) error {
-			given = true
-			return r.array(path, maxSamples, func(path string) error {
-				s, err := readSample(r, path)
-				samples = append(samples, s)
-				return err
-			})
-		},
+	err := r.readCase(settings{
+		"over":          func(path string) error { return readOver(r, path, &gate.Over) },
+		"compare":       func(path string) error { return ignored(r.text(path, &gate.Compare)) },
+		"alpha":         setting(r, &gate.Alpha),
+		"maxRatio":      setting(r, &gate.MaxRatio),
+		"maxShare":      setting(r, &gate.MaxShare),
+		"minRequests":   count(r, &gate.MinRequests),
+		"expectedShare": func(path string) error { return ignored(r.number(path, &gate.ExpectedShare)) },
+	}, &gate, "samples", func(path string) error {
+		s, err := readSample(r, path)
+		samples = append(samples, s)
+		return err
 	})
-	if err == nil {
-		err = r.end()
-	}
-	if err == nil && !given {
-		err = errs.E(errs.Invalid, "samples: missing, expected a list of samples")
-	}
-	if err == nil {
-		err = Validate(gate)
-	}
 	if err == nil {
 		err = ValidateSamples(samples)
 	}
@@ -48,37 +40,57 @@ func ParseCase(data []byte) (Gate, []Sample, error) {
 	return gate, samples, nil
 }
 
-func readGate(r *reader, path string, g *Gate) error {
-	_, err := r.optional(path, map[string]field{
-		"signal":   func(path string) error { return ignored(r.text(path, &g.Signal)) },
-		"over":     func(path string) error { return readOver(r, path, &g.Over) },
-		"compare":  func(path string) error { return ignored(r.text(path, &g.Compare)) },
-		"alpha":    func(path string) error { return readSetting(r, path, &g.Alpha) },
-		"maxRatio": func(path string) error { return readSetting(r, path, &g.MaxRatio) },
-		"maxShare": func(path string) error { return readSetting(r, path, &g.MaxShare) },
-		"minRequests": func(path string) error {
-			var n int64
-			given, err := r.whole(path, &n)
-			if given {
-				g.MinRequests = &n
-			}
-			return err
+// settings are the fields of a gate of one kind.
+type settings map[string]field
+
+// readCase reads a case of a gate, with its signal, its name and the given settings, and of a list.
+func (r *reader) readCase(of settings, gate *Gate, list string, element field) error {
+	of["signal"] = func(path string) error { return ignored(r.text(path, &gate.Signal)) }
+	of["name"] = func(path string) error { return ignored(r.text(path, &gate.Name)) }
+	given := false
+	err := r.object("", map[string]field{
+		"gate": func(path string) error { return ignored(r.optional(path, of)) },
+		list: func(path string) error {
+			given = true
+			return r.array(path, maxSamples, element)
 		},
-		"expectedShare": func(path string) error { return ignored(r.number(path, &g.ExpectedShare)) },
 	})
+	if err == nil {
+		err = r.end()
+	}
+	if err == nil && !given {
+		err = errs.E(errs.Invalid, "%s: missing, expected a list of %s", list, list)
+	}
+	if err == nil {
+		err = Validate(*gate)
+	}
 	return err
 }
 
 // ignored is for values that may as well be left out.
 func ignored(_ bool, err error) error { return err }
 
-// readSetting reads a number of which 0 would be taken for left open, which is not what somebody means by it.
-func readSetting(r *reader, path string, to *float64) error {
-	given, err := r.number(path, to)
-	if given && *to == 0 {
-		return r.fault(path, "0", "a number above 0")
+// setting reads a number of which 0 would be taken for left open, which is not what somebody means by it.
+func setting(r *reader, to *float64) field {
+	return func(path string) error {
+		given, err := r.number(path, to)
+		if given && *to == 0 {
+			return r.fault(path, "0", "a number above 0")
+		}
+		return err
 	}
-	return err
+}
+
+// count reads a whole number that may be left out.
+func count(r *reader, to **int64) field {
+	return func(path string) error {
+		var n int64
+		given, err := r.whole(path, &n)
+		if given {
+			*to = &n
+		}
+		return err
+	}
 }
 
 // readOver takes a duration, as plans write it, or seconds, as metrics do.

@@ -12,22 +12,30 @@ import (
 	"github.com/ringfence/ringfence/internal/errs"
 )
 
-func TestIsDistribution(t *testing.T) {
-	for in, want := range map[string]bool{
-		`{"gate":{"compare":"distribution"},"series":{}}`:             true,
-		`{"series":{"canary":[1]},"gate":{"compare":"distribution"}}`: true,
-		`{"series":{}}`: true,
-		`{"gate":{"compare":"distribution"},"samples":[]}`: true,
-		`{"gate":{"compare":"stable"},"samples":[]}`:       false,
-		`{"samples":[]}`:                      false,
-		`{"gate":{"compare":7},"samples":[]}`: false,
-		`{"gate":7}`:                          false,
-		`{"series":{"canary":[`:               true,
-		`{"samples":[`:                        false,
-		``:                                    false,
+func TestFormOf(t *testing.T) {
+	for in, want := range map[string]Form{
+		`{"gate":{"compare":"distribution"},"series":{}}`:             FormSeries,
+		`{"series":{"canary":[1]},"gate":{"compare":"distribution"}}`: FormSeries,
+		`{"series":{}}`: FormSeries,
+		`{"gate":{"compare":"distribution"},"samples":[]}`: FormSeries,
+		`{"gate":{"signal":"series"}}`:                     FormSeries,
+		`{"gate":{"compare":"stable"},"samples":[]}`:       FormCounts,
+		`{"samples":[]}`:                              FormCounts,
+		`{"gate":{"compare":7},"samples":[]}`:         FormCounts,
+		`{"gate":7}`:                                  FormCounts,
+		`{"gate":{"signal":"cpu"}}`:                   FormCounts,
+		`{"gate":{"signal":"latency"}}`:               FormCounts,
+		`{"gate":{"signal":"quantile"},"samples":[]}`: FormHistograms,
+		`{"gate":{"signal":"query"}}`:                 FormReadings,
+		`{"gate":{"signal":"probe"},"samples":[]}`:    FormReadings,
+		`{"readings":[]}`:                             FormReadings,
+		`{"series":{"canary":[`:                       FormSeries,
+		`{"readings":[`:                               FormReadings,
+		`{"samples":[`:                                FormCounts,
+		``:                                            FormCounts,
 	} {
-		if IsDistribution([]byte(in)) != want {
-			t.Errorf("%s: expected %v", in, want)
+		if got := FormOf([]byte(in)); got != want {
+			t.Errorf("%s: got %s, expected %s", in, got, want)
 		}
 	}
 }
@@ -130,7 +138,7 @@ func FuzzParseDistribution(f *testing.F) {
 			}
 			return
 		}
-		if !IsDistribution(data) {
+		if FormOf(data) != FormSeries {
 			t.Fatal("accepted, but not taken for a case of two series")
 		}
 		j := JudgeDistribution(gate, series)

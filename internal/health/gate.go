@@ -47,6 +47,10 @@ const (
 	bySeries
 )
 
+func (k kind) String() string {
+	return [...]string{"nothing", "counts of requests", "histograms of latency", "readings", "two series"}[k]
+}
+
 func kindOf(signal string) kind {
 	switch signal {
 	case SignalErrors, SignalLatency:
@@ -138,6 +142,15 @@ func Validate(g Gate) error {
 		return ValidateDistribution(*g.Distribution)
 	}
 	return g.canJudge()
+}
+
+// validateAs is Validate for what judges one kind only.
+func validateAs(k kind, g Gate) error {
+	err := Validate(g)
+	if got := Defaults(g).Signal; err == nil && kindOf(got) != k {
+		err = errs.E(errs.Invalid, "gate.signal: %s is judged by %s, not by %s", got, kindOf(got), k)
+	}
+	return err
 }
 
 // numbers are the settings that the gate's signal has, with their limits.

@@ -27,7 +27,7 @@ type Process struct {
 // NewProcess starts a judgement. A gate that Validate refuses gives a process that holds and says why, since a
 // wrong gate must neither let a release through nor take one back.
 func NewProcess(gate Gate) *Process {
-	if err := Validate(gate); err != nil {
+	if err := validateAs(byCounts, gate); err != nil {
 		return &Process{Gate: Defaults(Gate{}), Refused: err.Error()} // the gate itself may hold what JSON cannot
 	}
 	return &Process{Gate: Defaults(gate)}

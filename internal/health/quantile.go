@@ -51,10 +51,7 @@ type Quantile struct {
 
 // NewQuantile starts a judgement. A gate that is wrong gives one that holds and says why.
 func NewQuantile(gate Gate) *Quantile {
-	err := Validate(gate)
-	if err == nil && kindOf(Defaults(gate).Signal) != byQuantile {
-		err = fmt.Errorf("the signal %s is no quantile", Defaults(gate).Signal)
-	}
+	err := validateAs(byQuantile, gate)
 	q := &Quantile{gate: Defaults(gate), silent: true}
 	if err != nil {
 		q.gate, q.refused = Defaults(Gate{Signal: SignalQuantile}), err.Error()

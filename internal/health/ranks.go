@@ -1,7 +1,6 @@
 package health
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -23,10 +22,7 @@ type Ranks struct {
 // NewRanks starts a judgement. A gate that is wrong gives one that holds and says why. One that compares with nothing
 // passes: there is no stable left whose values could differ.
 func NewRanks(gate Gate) *Ranks {
-	err := Validate(gate)
-	if err == nil && kindOf(Defaults(gate).Signal) != bySeries {
-		err = fmt.Errorf("the signal %s has no series", Defaults(gate).Signal)
-	}
+	err := validateAs(bySeries, gate)
 	r := &Ranks{gate: Defaults(gate), missing: true}
 	if err != nil {
 		r.gate, r.refused = Defaults(Gate{Signal: SignalSeries}), err.Error()

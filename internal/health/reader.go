@@ -46,51 +46,65 @@ func (r *reader) optional(path string, fields map[string]field) (given bool, err
 	if token != json.Delim('{') {
 		return false, r.fault(path, show(token), "an object")
 	}
+	return true, r.inside(path, fields)
+}
+
+// inside is object when its brace was read already.
+func (r *reader) inside(path string, fields map[string]field) error {
 	seen := map[string]bool{}
 	for r.dec.More() {
 		token, err := r.token(path)
 		if err != nil {
-			return true, err
+			return err
 		}
 		name, ok := token.(string)
 		if !ok {
-			return true, r.fault(path, show(token), "a field name")
+			return r.fault(path, show(token), "a field name")
 		}
 		read, at := fields[name], join(path, name)
 		if read == nil {
-			return true, errs.E(errs.Invalid, "line %d: %s: there is no such field", r.line(), at)
+			return errs.E(errs.Invalid, "line %d: %s: there is no such field", r.line(), at)
 		}
 		if seen[name] {
-			return true, errs.E(errs.Invalid, "line %d: %s: given twice", r.line(), at)
+			return errs.E(errs.Invalid, "line %d: %s: given twice", r.line(), at)
 		}
 		seen[name] = true
 		if err := read(at); err != nil {
-			return true, err
+			return err
 		}
 	}
-	_, err = r.token(path) // the closing brace
-	return true, err
+	_, err := r.token(path) // the closing brace
+	return err
 }
 
 // array reads a list of at most limit elements.
 func (r *reader) array(path string, limit int, element field) error {
+	given, err := r.list(path, limit, element)
+	if err == nil && !given {
+		return r.fault(path, "null", "a list")
+	}
+	return err
+}
+
+// list is array, or null, for which given is false.
+func (r *reader) list(path string, limit int, element field) (given bool, err error) {
 	token, err := r.token(path)
-	if err != nil {
-		return err
+	if err != nil || token == nil {
+		return false, err
 	}
 	if token != json.Delim('[') {
-		return r.fault(path, show(token), "a list")
+		return false, r.fault(path, show(token), "a list")
 	}
 	for i := 0; r.dec.More(); i++ {
 		if i == limit {
-			return errs.E(errs.Invalid, "line %d: %s: expected at most %d", r.line(), path, limit)
+			return true, errs.E(errs.Invalid, "line %d: %s: expected at most %d", r.line(), path, limit)
 		}
 		if err := element(path + "[" + strconv.Itoa(i) + "]"); err != nil {
-			return err
+			return true, err
 		}
 	}
 	_, err = r.token(path) // the closing bracket
-	return err
+	return true, err
 }
 
 // text, number and whole read one value; null leaves it as it is, and given is false.

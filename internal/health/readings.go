@@ -22,14 +22,20 @@ type Readings struct {
 
 // NewReadings starts a judgement. A gate that is wrong gives one that holds and says why.
 func NewReadings(gate Gate) *Readings {
-	err := Validate(gate)
-	if err == nil && kindOf(Defaults(gate).Signal) != byReadings {
-		err = fmt.Errorf("the signal %s has no readings", Defaults(gate).Signal)
-	}
+	err := validateAs(byReadings, gate)
 	if err != nil {
 		return &Readings{gate: Defaults(Gate{}), refused: err.Error(), noData: true}
 	}
 	return &Readings{gate: Defaults(gate), noData: true}
+}
+
+// JudgeReadings judges readings offline, as Readings do that are given one after the other.
+func JudgeReadings(gate Gate, readings []Reading) Judgement {
+	r := NewReadings(gate)
+	for _, one := range readings {
+		r.Add(one)
+	}
+	return r.Judgement()
 }
 
 // Add takes the next reading. After a fail readings are counted, so that indexes stay right, but change nothing else.
@@ -69,7 +75,7 @@ func (g Gate) judge(r Reading) Verdict {
 	switch {
 	case r.Verdict == Pass || r.Verdict == Fail:
 		return r.Verdict
-	case r.Verdict != "" || r.Value == nil: // a verdict that is none of ours is no answer
+	case r.Verdict != "" || r.Value == nil || g.Max == nil && g.Min == nil: // what cannot be judged is no answer
 		return Hold
 	case g.Max != nil && *r.Value > *g.Max || g.Min != nil && *r.Value < *g.Min:
 		return Fail
