@@ -50,54 +50,6 @@ func (e *endpoint) http2(l Limits) *h2client {
 	return e.h2
 }
 
-// h2body notes whether any of the body was taken, and bounds it.
-type h2body struct {
-	io.ReadCloser
-	taken atomic.Bool
-	ended atomic.Bool // read to its end
-	// answered says that the head of the answer is there.
-	answered atomic.Bool
-	left     int64 // -1: no limit
-	large    atomic.Bool
-	rc       *http.ResponseController // of an HTTP/1.1 client
-}
-
-func (b *h2body) Read(p []byte) (int, error) {
-	b.taken.Store(true)
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		b.ended.Store(true)
-	}
-	if b.left >= 0 {
-		if b.left -= int64(n); b.left < 0 {
-			b.large.Store(true)
-			return 0, errTooLarge
-		}
-	}
-	return n, err
-}
-
-// open reports whether some of the body is still to be read.
-func (b *h2body) open() bool { return b != nil && !b.ended.Load() }
-
-// Close is called by the transport when it is done with the body. Without an answer, that is because the exchange
-// failed, and a Read that waits for the client must not hold it up. During an answer the Read is left alone: to end it
-// would cancel the request.
-func (b *h2body) Close() error {
-	if !b.answered.Load() {
-		b.drop()
-	}
-	return nil
-}
-
-// drop ends a Read that waits for an HTTP/1.1 client, whose connection is then of no further use. It leaves a body
-// of which nothing was taken: that can still be sent elsewhere. net/http closes the body itself.
-func (b *h2body) drop() {
-	if b.rc != nil && b.taken.Load() && b.open() {
-		b.rc.SetReadDeadline(longAgo)
-	}
-}
-
 // sendHTTP2 is send for instances that speak HTTP/2.
 func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	client := ep.http2(x.g.limits)
@@ -112,15 +64,11 @@ func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	var body *h2body
 	trace := &httptrace.ClientTrace{Got1xxResponse: in.pass, GotFirstResponseByte: func() {
 		if body != nil {
-			body.answered.Store(true)
+			body.begun()
 		}
 	}}
 	req, body := x.http2Request(httptrace.WithClientTrace(ctx, trace), ep)
 	stop := x.limitAnswer(body, cancel)
-	if body != nil && x.r.ProtoMajor == 1 {
-		body.rc = http.NewResponseController(x.w)
-		body.rc.EnableFullDuplex()
-	}
 	res, err := client.t.RoundTrip(req)
 	stop()
 	in.stop()
@@ -214,6 +162,9 @@ func (x *exchange) noHTTP2(ctx context.Context, ep *endpoint, body *h2body, err 
 	case body != nil && body.large.Load():
 		x.refuse(http.StatusRequestEntityTooLarge, requestError, "the request body is larger than the service takes")
 		return answered
+	case body != nil && body.stalled.Load():
+		x.code, x.cut = 499, true
+		return answered
 	case context.Cause(ctx) == errNoAnswer:
 		x.failure = responseTimeout
 	default:
@@ -253,7 +204,7 @@ func (x *exchange) http2Request(ctx context.Context, ep *endpoint) (*http.Reques
 	if x.body.kind == noBody {
 		return req, nil
 	}
-	b := &h2body{ReadCloser: r.Body, left: x.rt.maxBody}
+	b := x.newH2body()
 	req.Body = b
 	return req, b
 }

@@ -39,24 +39,28 @@ func TestSlowUpload(t *testing.T) {
 
 // TestStalledUpload has the client stop in the middle of a body: the instance must see it cut, in bounded time.
 func TestStalledUpload(t *testing.T) {
-	for name, body := range map[string]string{"small": "Content-Length: 100\r\n\r\nabc", "streamed": "Content-Length: 100000\r\n\r\nabc", "chunked": "Transfer-Encoding: chunked\r\n\r\n10\r\nabc"} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, Options{Limits: Limits{BodyIdle: 50 * time.Millisecond}})
-			r.backend("v1", func(_ http.ResponseWriter, req *http.Request) {
-				if _, err := io.ReadAll(req.Body); err == nil {
-					t.Error("the instance took a cut body for a whole one")
+	bodies := map[string]string{"small": "Content-Length: 100\r\n\r\nabc", "streamed": "Content-Length: 100000\r\n\r\nabc", "chunked": "Transfer-Encoding: chunked\r\n\r\n10\r\nabc"}
+	for _, protocol := range []string{"http", "h2c"} {
+		for name, body := range bodies {
+			t.Run(protocol+" "+name, func(t *testing.T) {
+				r := newRig(t, Options{Limits: Limits{BodyIdle: 50 * time.Millisecond}})
+				r.backend("v1", func(_ http.ResponseWriter, req *http.Request) {
+					if _, err := io.ReadAll(req.Body); err == nil {
+						t.Error("the instance took a cut body for a whole one")
+					}
+				})
+				r.apply(shop(func(s *fleet.Service) { s.Route.Protocol = protocol }))
+				began := time.Now()
+				answer := r.raw("POST / HTTP/1.1\r\nHost: x\r\n" + body)
+				if took := time.Since(began); strings.HasPrefix(answer, "HTTP/1.1 2") || took > 3*time.Second {
+					t.Errorf("got %q after %s", answer, took)
+				}
+				eventually(t, "nothing is in flight", func() bool { return r.InFlight("shop", "v1") == 0 })
+				if n := r.metric("ringfence_gateway_failures_total"); n != "" {
+					t.Errorf("the client's fault is counted as a failure: %s", n)
 				}
 			})
-			r.apply(shop(nil))
-			answer := r.raw("POST / HTTP/1.1\r\nHost: x\r\n" + body)
-			if strings.HasPrefix(answer, "HTTP/1.1 2") {
-				t.Errorf("got %q", answer)
-			}
-			eventually(t, "nothing is in flight", func() bool { return r.InFlight("shop", "v1") == 0 })
-			if n := r.metric("ringfence_gateway_failures_total"); n != "" {
-				t.Errorf("the client's fault is counted as a failure: %s", n)
-			}
-		})
+		}
 	}
 }
 
