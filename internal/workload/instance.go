@@ -154,7 +154,7 @@ func (i *instance) start(ctx context.Context) error {
 	}
 	p, err := spawn(l.expand(rec.Slot.Command), l.environ(rec.Slot.Env), dir, i.log.path, l.token)
 	if err != nil {
-		return fail(startError(err))
+		return fail(startError(err, l.artifact))
 	}
 	i.proc = p
 	i.rt.work.Go(func() { p.await(ctx) })
@@ -192,13 +192,24 @@ func (i *instance) present() {
 	i.served, i.fatal, i.trouble = false, false, "no readiness check has passed yet"
 }
 
-// startError makes failures that only a change outside can mend permanent.
-func startError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, exec.ErrNotFound) ||
-		errors.Is(err, syscall.ENOEXEC) {
-		return errs.Wrap(errs.Invalid, err, "cannot start the command")
+// startError makes failures that only a change outside can mend permanent, and speaks of the artifact instead of where
+// its verified copy is.
+func startError(err error, artifact string) error {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, syscall.ENOEXEC) {
+		return err
 	}
-	return err
+	var at *fs.PathError
+	if artifact != "" && errors.As(err, &at) && at.Path == artifact {
+		switch {
+		case errors.Is(err, syscall.ENOEXEC):
+			err = errors.New("the artifact is no program that this machine can run (" + at.Err.Error() + ")")
+		case errors.Is(err, fs.ErrNotExist): // the artifact itself was there a moment ago
+			err = errors.New("the artifact needs an interpreter or loader that this machine does not have")
+		default:
+			err = fmt.Errorf("the artifact: %w", at.Err)
+		}
+	}
+	return errs.Wrap(errs.Invalid, err, "cannot start the command")
 }
 
 // watch checks readiness until the process exits, a stop is asked for, or the runtime closes.

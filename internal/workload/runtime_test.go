@@ -86,6 +86,33 @@ func TestNeverReady(t *testing.T) {
 	}
 }
 
+func TestAnArtifactThatIsNoProgram(t *testing.T) {
+	from := files{}
+	g := newRig(t)
+	g.open(func(o *Options) { o.Artifacts = from })
+	var slots []fleet.Slot
+	wants := map[string]string{}
+	for version, c := range map[string]struct{ content, says string }{
+		"text":        {"hello, I am a text\n", "the artifact is no program that this machine can run (exec format error)"},
+		"cut":         {"\x7fELF", "the artifact is no program that this machine can run (exec format error)"},
+		"interpreter": {"#!/no/such/interpreter\n", "the artifact needs an interpreter or loader that this machine does not have"},
+	} {
+		path := filepath.Join(t.TempDir(), version)
+		if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := g.slot(version, 1)
+		s.Digest, s.Command = hashFile(path), []string{"{artifact}"}
+		from[s.Digest] = path
+		slots = append(slots, s)
+		wants[version] = "cannot start the command: " + c.says
+	}
+	g.rt.Apply(shop(slots...))
+	for version, want := range wants {
+		g.await(version+": "+want, func() bool { return strings.HasSuffix(g.status(version).Failure, ": "+want) })
+	}
+}
+
 func TestAFailureIsToldOnceThereIsOne(t *testing.T) {
 	g := newRig(t).open()
 	if err := os.WriteFile(g.control+"/unready", nil, 0o600); err != nil {
