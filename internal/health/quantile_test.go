@@ -100,8 +100,15 @@ func TestQuantileEvidence(t *testing.T) {
 					bounds = append(bounds, 0.01*math.Pow(2, float64(k)/4))
 				}
 			}
-			w, shift := world{bounds, map[side][]uint8{}}, math.Exp(r.NormFloat64())
-			if err := q.Add(HistogramSample{Bounds: bounds, Canary: w.draw(r, latencies(1+r.IntN(3000), shift)), Stable: w.draw(r, latencies(1+r.IntN(3000), 1))}); err != nil {
+			draw := func(factor float64) *Histogram {
+				h := &Histogram{Counts: make([]int64, len(bounds)+1)}
+				for range 1 + r.IntN(3000) {
+					at, _ := slices.BinarySearch(bounds, factor*math.Exp(0.6*r.NormFloat64()))
+					h.Counts[at]++
+				}
+				return h
+			}
+			if err := q.Add(HistogramSample{Bounds: bounds, Canary: draw(math.Exp(r.NormFloat64())), Stable: draw(1)}); err != nil {
 				t.Fatal(err)
 			}
 		}

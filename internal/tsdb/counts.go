@@ -60,47 +60,61 @@ func (db *DB) Counts(ctx context.Context, q CountsQuery) ([]health.Sample, []tim
 	if to <= from {
 		return nil, nil, nil
 	}
-	t, ok, err := db.tally(ctx, q, from, to, nearLook.Milliseconds())
-	if err == nil && !ok {
-		t, _, err = db.tally(ctx, q, from, to, maxGap)
-	}
+	var t *tally
+	err := db.increases(ctx, q, requestsMetric, from, to, func(series []found, targets []*target) error {
+		t = newTally(targets)
+		return addUp(t, series, targets)
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	times := make([]time.Time, len(t.times))
-	for i, ms := range t.times {
-		times[i] = time.UnixMilli(ms).UTC()
-	}
-	return t.finish(), times, nil
+	return t.finish(), timesOf(t.times), nil
 }
 
-// tally reads the window and look before it. It reports false when look was too short to find the scrape before one in the window.
-func (db *DB) tally(ctx context.Context, q CountsQuery, from, to, look int64) (*tally, bool, error) {
+func timesOf(ms []int64) []time.Time {
+	times := make([]time.Time, len(ms))
+	for i, at := range ms {
+		times[i] = time.UnixMilli(at).UTC()
+	}
+	return times
+}
+
+// increases calls use with the series of the metric that count for the query, and with the scrapes of their targets
+// in the window and before it.
+func (db *DB) increases(ctx context.Context, q CountsQuery, metric string, from, to int64, use func([]found, []*target) error) error {
+	ok, err := db.increasesWith(ctx, q, metric, from, to, nearLook.Milliseconds(), use)
+	if err == nil && !ok {
+		_, err = db.increasesWith(ctx, q, metric, from, to, maxGap, use)
+	}
+	return err
+}
+
+// increasesWith reads the window and look before it. It reports false when look was too short to find the scrape before one in the window.
+func (db *DB) increasesWith(ctx context.Context, q CountsQuery, metric string, from, to, look int64, use func([]found, []*target) error) (bool, error) {
 	querier, err := db.tsdb.Querier(from-look, to)
 	if err != nil {
-		return nil, false, errs.Wrap(errs.Unavailable, err, "counts of %s", q.Service)
+		return false, errs.Wrap(errs.Unavailable, err, "counts of %s", q.Service)
 	}
 	defer querier.Close()
 
-	found, err := selectCounters(ctx, querier, q)
+	found, err := selectSeries(ctx, querier, q, metric)
 	if err != nil {
-		return nil, false, errs.Wrap(errs.Unavailable, err, "counts of %s", q.Service)
+		return false, errs.Wrap(errs.Unavailable, err, "counts of %s", q.Service)
 	}
 	targets, err := scrapesOf(ctx, querier, found)
 	if err != nil {
-		return nil, false, errs.Wrap(errs.Unavailable, err, "scrapes of gateways")
+		return false, errs.Wrap(errs.Unavailable, err, "scrapes of gateways")
 	}
 	for _, g := range targets {
 		if look < maxGap && !based(g.times, from, to) {
-			return nil, false, nil
+			return false, nil
 		}
 		g.keep(from, to)
 	}
-	t := newTally(targets)
-	if err := addUp(t, found, targets); err != nil {
-		return nil, false, errs.Wrap(errs.Unavailable, err, "counts of %s", q.Service)
+	if err := use(found, targets); err != nil {
+		return false, errs.Wrap(errs.Unavailable, err, "counts of %s", q.Service)
 	}
-	return t, true, nil
+	return true, nil
 }
 
 // found is a series that counts for the query.
@@ -109,8 +123,8 @@ type found struct {
 	role   role
 }
 
-func selectCounters(ctx context.Context, querier storage.Querier, q CountsQuery) ([]found, error) {
-	names := requestsMetric
+func selectSeries(ctx context.Context, querier storage.Querier, q CountsQuery, metric string) ([]found, error) {
+	names := metric
 	if q.Over != "" {
 		names += "|" + slowMetric
 	}

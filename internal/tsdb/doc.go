@@ -13,6 +13,7 @@
 // adds depends on that scrape and the successful one before it, however long ago within a day, and never on the
 // window: any way of cutting a window into pieces gives the same samples. A window ends before the oldest scrape
 // that a gateway still has in flight, so a caller that continues from the last time it was given misses nothing.
+// Histograms does the same for how long requests took; Value and Values read any expression that gives one number.
 //
 // Safety. What was committed survives the death of the process. A second opener is refused. When the disk is nearly full,
 // scrapes are refused with an error while queries go on; the database never writes into the last of the space.
