@@ -41,11 +41,27 @@ type Artifacts interface {
 
 // Rollouts carries changes through their rings.
 type Rollouts interface {
-	Release(ctx context.Context, actor, service, version string, replace bool, now time.Time) (rollout.State, error)
+	Release(ctx context.Context, actor string, o rollout.Order, now time.Time) (rollout.State, error)
 	Command(ctx context.Context, verb rollout.Verb, actor, which, reason string, now time.Time) (rollout.State, error)
 	Find(ctx context.Context, which string) (rollout.State, error)
 	List(ctx context.Context, service string) ([]rollout.State, error)
 	Waiting(ctx context.Context, id string, now time.Time) (string, rollout.Evidence, error)
+}
+
+// Decisions are what people decide of rollouts beyond their verbs.
+type Decisions interface {
+	Approve(ctx context.Context, actor, which, ring, reason string, refuse bool, now time.Time) (rollout.State, error)
+	Redeploy(ctx context.Context, actor, service, why string, now time.Time) (rollout.State, error)
+	Inbox(ctx context.Context) ([]rollout.Asking, error)
+	TurnLine(ctx context.Context, actor, reason string, stop bool, now time.Time) (rollout.Line, error)
+	Line(ctx context.Context) (rollout.Line, error)
+}
+
+// Configs makes versions of services' configurations.
+type Configs interface {
+	CreateConfig(ctx context.Context, actor string, now time.Time, cfg resource.Config) (resource.Config, error)
+	Config(ctx context.Context, service, version string) (resource.Config, error)
+	Configs(ctx context.Context, service string) ([]resource.Config, error)
 }
 
 // Hub is the link to the data planes.

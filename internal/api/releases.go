@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/ringfence/ringfence/internal/api/wire"
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -33,15 +34,27 @@ func (s *Server) release(ctx context.Context, in *releaseInput) (*answered[wire.
 	if err := s.ensureRelease(ctx, in); err != nil {
 		return nil, err
 	}
-	state, err := s.Rollouts.Release(ctx, actorOf(ctx), in.Service, in.Body.Version, in.Body.Replace, s.Now())
+	state, err := s.Rollouts.Release(ctx, actorOf(ctx), orderOf(in), s.Now())
 	if err != nil {
 		return nil, err
 	}
 	return s.view(ctx, state)
 }
 
+func orderOf(in *releaseInput) rollout.Order {
+	b := in.Body
+	return rollout.Order{Service: in.Service, Version: b.Version, Config: b.Config, NoConfig: b.NoConfig, Replace: b.Replace, Lane: rollout.Lane(b.Lane),
+		Hit: b.Hit, Force: b.Force, Through: b.ThroughFreeze, Why: b.Reason}
+}
+
 // ensureRelease makes the release. Without a digest it must be there already.
 func (s *Server) ensureRelease(ctx context.Context, in *releaseInput) error {
+	if in.Body.Version == "" {
+		if in.Body.Digest != "" || in.Body.Config == "" && !in.Body.NoConfig {
+			return errs.E(errs.Invalid, "version: missing, expected the version of the artifact; only a config goes without")
+		}
+		return nil
+	}
 	if in.Body.Digest == "" {
 		_, err := s.Releases.Release(ctx, in.Service, in.Body.Version)
 		return err

@@ -22,6 +22,7 @@ func (s *Server) rollouts() {
 		rollout.Resume:   "Lets it go on",
 		rollout.Promote:  "Does not wait for the rest of the current ring's bake; the verdict must still pass",
 		rollout.Abort:    "Takes a rollout in flight back",
+		rollout.Halt:     "Stops it where it is because it may be hurting",
 		rollout.Rollback: "Takes a rollout back, also after it has succeeded",
 	} {
 		register(s, operation{method: http.MethodPost, path: "/v1/rollouts/{rollout}/" + string(verb), id: string(verb) + "Rollout", tag: "rollouts",

@@ -152,7 +152,7 @@ func versionOf(newest rollout.State, ring int) string {
 	if newest.ID == "" || newest.Phase.Ended() {
 		return stableOf(newest)
 	}
-	return newest.Wanted().Exposure[ring]
+	return newest.Wanted("").Exposure[ring]
 }
 
 // attributesOf reads name=value. Values are text, as the gateway finds them in requests.

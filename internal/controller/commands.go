@@ -3,93 +3,12 @@ package controller
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
-	"github.com/ringfence/ringfence/internal/fleet"
-	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
-
-// Release starts the rollout of a version that the catalog holds. When that version's rollout is in flight
-// already, or it is stable, that is returned instead, so that a retry is harmless. With replace, a rollout
-// of another version in flight is given up for it; without, that is errs.Conflict.
-func (c *Controller) Release(ctx context.Context, actor, service, version string, replace bool, now time.Time) (rollout.State, error) {
-	var state rollout.State
-	err := c.retry(ctx, service, func(sit situation) (decision, error) {
-		rel, err := c.Catalog.Release(ctx, service, version)
-		if err != nil {
-			return decision{}, err
-		}
-		d, err := sit.start(rel, actor, replace, now)
-		state = d.state
-		return d, err
-	})
-	return state, err
-}
-
-// start decides what releasing rel leads to.
-func (s situation) start(rel resource.Release, actor string, replace bool, now time.Time) (decision, error) {
-	d := decision{live: s.live.value, state: s.rollout.value}
-	same := d.state.To == rel.Version && d.state.Phase != rollout.RollingBack
-	switch {
-	case same && (s.inFlight() || d.state.Phase == rollout.Succeeded):
-		return d, nil
-	case d.live.Stable == rel.Version:
-		return d, errs.E(errs.Conflict, "%s is the stable version of %s already", rel.Version, d.live.Service)
-	case s.inFlight() && !replace:
-		return d, errs.E(errs.Conflict, "rollout %s of %s is in flight (%s)", d.state.ID, d.state.To, d.state.Phase).
-			Next("wait for it, abort it, or give it up with --replace")
-	case s.inFlight() && d.state.Leaves() == rel.Version:
-		return d, errs.E(errs.Conflict, "rollout %s takes %s back", d.state.ID, rel.Version)
-	}
-	d.live.Unit = s.unit()
-	d.live.Count++
-	d.live.Rollout = RolloutID(d.live.Service, d.live.Count)
-	if s.inFlight() {
-		var err error
-		if d.goneEvents, err = rollout.Supersede(d.state, actor, d.live.Rollout, now); err != nil {
-			return d, err
-		}
-		d.gone = rollout.FoldAll(d.state, d.goneEvents)
-		d.live.Stable = d.state.Leaves()
-	}
-	d.live.Slots = d.live.slotsFor(slotOf(s.spec, rel))
-	var started rollout.Event
-	d.state, started = rollout.Start(s.newState(d.live, rel, actor), now)
-	d.events = []rollout.Event{started}
-	return d, nil
-}
-
-// slotsFor keeps how to run the stable version and adds the new one.
-func (l Live) slotsFor(next fleet.Slot) map[string]fleet.Slot {
-	slots := map[string]fleet.Slot{next.Version: next}
-	if l.Stable != "" {
-		slots[l.Stable] = l.Slots[l.Stable]
-	}
-	return slots
-}
-
-func (s situation) newState(live Live, rel resource.Release, actor string) rollout.State {
-	st := rollout.Planned(s.spec)
-	st.ID, st.Service, st.From, st.To, st.By = live.Rollout, live.Service, live.Stable, rel.Version, actor
-	return st
-}
-
-// slotOf pins how a version is run, so that what was tried in the inner rings is what reaches the outer ones.
-func slotOf(spec resource.Resolved, rel resource.Release) fleet.Slot {
-	env := maps.Clone(spec.Service.Run.Env)
-	if env == nil {
-		env = map[string]string{}
-	}
-	maps.Copy(env, rel.Env)
-	return fleet.Slot{
-		Version: rel.Version, Digest: rel.Digest, Command: spec.Service.Run.Command, Env: env, Dir: spec.Service.Run.Dir,
-		Instances: spec.Service.Run.Instances, Ready: spec.Service.Ready, Drain: spec.Service.Drain, StopGrace: spec.Service.StopGrace,
-	}
-}
 
 // Command does what a person asks of a rollout, given by its ID or by its service's name for the newest one.
 func (c *Controller) Command(ctx context.Context, verb rollout.Verb, actor, which, reason string, now time.Time) (rollout.State, error) {
@@ -101,17 +20,61 @@ func (c *Controller) Command(ctx context.Context, verb rollout.Verb, actor, whic
 		return current, errs.E(errs.Conflict, "%s is a service, and also a rollout of %s", which, other.value.Service).
 			Next("name the rollout %s, or the service %s", current.ID, other.value.Service)
 	}
-	err = c.retry(ctx, current.Service, func(sit situation) (decision, error) {
+	return c.decide(ctx, current, func(sit situation) ([]rollout.Event, error) {
+		return rollout.Command(sit.rollout.value, verb, actor, reason, now)
+	})
+}
+
+// Approve gives, or refuses, an approval for the ring that a rollout enters next; an empty ring is that one.
+func (c *Controller) Approve(ctx context.Context, actor, which, ring, reason string, refuse bool, now time.Time) (rollout.State, error) {
+	current, err := c.Find(ctx, which)
+	if err != nil {
+		return current, err
+	}
+	return c.decide(ctx, current, func(sit situation) ([]rollout.Event, error) {
+		return rollout.Approve(sit.rollout.value, ring, actor, reason, refuse, sit.spec.Groups, now)
+	})
+}
+
+// decide records what a person decided of a rollout, which has to be its service's newest.
+func (c *Controller) decide(ctx context.Context, current rollout.State, decide func(situation) ([]rollout.Event, error)) (rollout.State, error) {
+	err := c.retry(ctx, current.Service, func(sit situation) (decision, error) {
 		d := decision{live: sit.live.value, state: sit.rollout.value}
 		if d.state.ID != current.ID {
 			return d, errs.E(errs.Conflict, "%s is over: %s has the newest rollout %s", current.ID, current.Service, d.state.ID)
 		}
-		d.events, err = rollout.Command(d.state, verb, actor, reason, now)
+		var err error
+		d.events, err = decide(sit)
 		d.state = rollout.FoldAll(d.state, d.events)
 		current = d.state
 		return d, err
 	})
 	return current, err
+}
+
+// Inbox lists the approvals that rollouts in flight wait for, or will wait for once their current ring has baked.
+func (c *Controller) Inbox(ctx context.Context) ([]rollout.Asking, error) {
+	lives, err := c.lives(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := []rollout.Asking{}
+	for _, l := range lives {
+		if l.value.Rollout == "" {
+			continue
+		}
+		sit, err := c.situation(ctx, l.value.Service)
+		if errs.Is(err, errs.Missing) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if ring, missing := sit.rollout.value.Pending(sit.spec.Groups); missing != "" {
+			list = append(list, rollout.Asking{Rollout: sit.rollout.value, Ring: ring, Missing: missing})
+		}
+	}
+	return list, nil
 }
 
 // retry decides and commits, again when another writer was faster, then wakes the loop.

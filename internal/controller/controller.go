@@ -11,6 +11,7 @@ import (
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
 )
 
@@ -34,10 +35,47 @@ type Metrics interface {
 	Counts(ctx context.Context, service, canary, stable, over string, from, to time.Time) ([]health.Sample, []time.Time, error)
 }
 
-// Catalog holds what people declared. Errors: errs.Missing.
+// Distributions tell more of what was measured. Histograms are the latencies in the same intervals as Counts. Values are those of a PromQL expression that gives one
+// series, at from, from+step and so on up to to, NaN where there is none.
+type Distributions interface {
+	Histograms(ctx context.Context, service, canary, stable string, from, to time.Time) ([]health.HistogramSample, []time.Time, error)
+	Values(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]float64, error)
+}
+
+// Catalog holds what people declared, and what was made. Errors: errs.Missing.
 type Catalog interface {
 	Resolve(ctx context.Context, service string) (resource.Resolved, error)
 	Release(ctx context.Context, service, version string) (resource.Release, error)
+	Config(ctx context.Context, service, version string) (resource.Config, error)
+}
+
+// Calendar knows when a window is: whether now, and until when; whether one whole occurrence lies in [from, to]; and
+// when the next one begins and ends.
+type Calendar interface {
+	Active(w resource.Window, now time.Time) (until time.Time, ok bool)
+	Covered(w resource.Window, from, to time.Time) bool
+	Next(w resource.Window, now time.Time) (start, end time.Time, ok bool)
+}
+
+// Checks ask what is outside. Ask says what to ask under a key and how often, and never blocks; Take returns what was
+// answered since it was taken last; Forget ends everything under keys with a prefix.
+type Checks interface {
+	Ask(key string, every time.Duration, q Question)
+	Take(key string) []Answer
+	Forget(prefix string)
+}
+
+// Question is what a webhook, command or probe gate asks.
+type Question struct {
+	Gate      rollout.Gate
+	Vars      map[string]string // service, version, stable, ring, rollout, unit
+	Instances []string          // host:port of ready instances of the new version
+}
+
+// Answer is what came of a question.
+type Answer struct {
+	At      time.Time
+	Reading health.Reading
 }
 
 // The kinds of documents that the controller owns.
@@ -52,7 +90,10 @@ type Options struct {
 	Store    Store
 	Fleet    Fleet
 	Metrics  Metrics
+	Further  Distributions // nil: gates that need it hold
 	Catalog  Catalog
+	Calendar Calendar // nil: there are no freezes, and no declared peaks
+	Checks   Checks   // nil: gates that need it hold
 	Logger   *slog.Logger
 	Interval time.Duration // between steps of a rollout; default 1s
 }
@@ -62,10 +103,11 @@ type Controller struct {
 	Options
 	wake chan struct{}
 
-	mu    sync.Mutex
-	cases map[string]*stageCase // evidence so far, by service; a cache of what the metrics hold
-	rests map[string]rest       // services with nothing to do, by name
-	told  int                   // calls of Declared
+	mu     sync.Mutex
+	cases  map[string]*stageCase // evidence so far, by service; a cache of what the metrics hold
+	before map[string]*stageCase // likewise, of gates that are asked before a ring
+	rests  map[string]rest       // services with nothing to do, by name
+	told   int                   // calls of Declared
 }
 
 // rest says that a service had nothing to do when its Live had a revision; every write of it gives it another one.
@@ -82,7 +124,7 @@ func New(o Options) *Controller {
 	if o.Interval == 0 {
 		o.Interval = time.Second
 	}
-	return &Controller{Options: o, wake: make(chan struct{}, 1), cases: map[string]*stageCase{}, rests: map[string]rest{}}
+	return &Controller{Options: o, wake: make(chan struct{}, 1), cases: map[string]*stageCase{}, before: map[string]*stageCase{}, rests: map[string]rest{}}
 }
 
 // Run steps every service at each interval, and sooner when woken, until ctx ends.

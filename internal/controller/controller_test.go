@@ -20,7 +20,7 @@ func play(t *testing.T, w *world, f func(t *testing.T, ctx context.Context, c *C
 		defer cancel()
 		c := w.controller()
 		go func() { _ = c.Run(ctx) }()
-		must[rollout.State](t)(c.Release(ctx, "user:ann", "shop", "v1", false, time.Now()))
+		must[rollout.State](t)(c.Release(ctx, "user:ann", rollout.Order{Service: "shop", Version: "v1", Replace: false}, time.Now()))
 		time.Sleep(soon)
 		if got := must[Live](t)(c.Live(ctx, "shop")).Stable; got != "v1" {
 			t.Fatalf("stable is %q after the first release", got)
@@ -31,7 +31,7 @@ func play(t *testing.T, w *world, f func(t *testing.T, ctx context.Context, c *C
 
 func release(t *testing.T, ctx context.Context, c *Controller, version string) {
 	t.Helper()
-	must[rollout.State](t)(c.Release(ctx, "user:ann", "shop", version, false, time.Now()))
+	must[rollout.State](t)(c.Release(ctx, "user:ann", rollout.Order{Service: "shop", Version: version, Replace: false}, time.Now()))
 }
 
 func TestAGoodReleaseTakesThreeDays(t *testing.T) {
@@ -194,11 +194,11 @@ func TestOneRolloutAtATime(t *testing.T) {
 		if again := must[rollout.State](t)(c.Find(ctx, "shop")); again.ID != first.ID {
 			t.Errorf("a retried release started %s beside %s", again.ID, first.ID)
 		}
-		if _, err := c.Release(ctx, "user:ann", "shop", "v3", false, time.Now()); !errs.Is(err, errs.Conflict) {
+		if _, err := c.Release(ctx, "user:ann", rollout.Order{Service: "shop", Version: "v3", Replace: false}, time.Now()); !errs.Is(err, errs.Conflict) {
 			t.Errorf("a second rollout: %v", err)
 		}
 		time.Sleep(time.Hour)
-		must[rollout.State](t)(c.Release(ctx, "user:ann", "shop", "v3", true, time.Now()))
+		must[rollout.State](t)(c.Release(ctx, "user:ann", rollout.Order{Service: "shop", Version: "v3", Replace: true}, time.Now()))
 		time.Sleep(soon)
 		if old := must[rollout.State](t)(c.Find(ctx, first.ID)); old.Phase != rollout.Superseded {
 			t.Errorf("%s is %s", old.ID, old.Phase)

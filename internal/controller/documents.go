@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
@@ -16,12 +19,127 @@ import (
 
 // Live says what of a service is in production.
 type Live struct {
-	Service string                `json:"service"`
-	Unit    string                `json:"unit" doc:"where it runs; empty when nothing runs"`
-	Stable  string                `json:"stable" doc:"the version that everyone has or returns to; empty before the first release"`
-	Rollout string                `json:"rollout" doc:"the newest rollout; it may have ended"`
-	Count   int                   `json:"count" doc:"rollouts so far"`
-	Slots   map[string]fleet.Slot `json:"slots" doc:"how to run the versions that may be needed, as they were released"`
+	Service  string                `json:"service"`
+	Unit     string                `json:"unit,omitempty" doc:"where it runs, when units does not say"`
+	Units    []string              `json:"units,omitempty" doc:"where it runs; empty when nothing runs"`
+	Stable   string                `json:"stable" doc:"the version that everyone has or returns to; empty before the first release"`
+	Versions map[string]string     `json:"versions,omitempty" doc:"the version of units that have another one than stable: where a hotfix went alone"`
+	Rollout  string                `json:"rollout" doc:"the newest rollout; it may have ended"`
+	Count    int                   `json:"count" doc:"rollouts so far"`
+	Slots    map[string]fleet.Slot `json:"slots" doc:"how to run the versions that may be needed, as they were released"`
+	Good     []string              `json:"good,omitempty" doc:"versions that reached everyone and stayed, oldest first"`
+	Bad      map[string]Bad        `json:"bad,omitempty" doc:"versions that were taken back"`
+}
+
+// Bad says why a version is not released again without being forced.
+type Bad struct {
+	Rollout string    `json:"rollout"`
+	Reason  string    `json:"reason"`
+	At      time.Time `json:"at"`
+}
+
+// placed is where the service runs.
+func (l Live) placed() []string {
+	if len(l.Units) == 0 && l.Unit != "" {
+		return []string{l.Unit}
+	}
+	return l.Units
+}
+
+// In is the version that a unit has while nothing is rolled out.
+func (l Live) In(unit string) string {
+	if v, ok := l.Versions[unit]; ok {
+		return v
+	}
+	return l.Stable
+}
+
+// maxGood bounds how far back what was good is remembered, and maxBad how many versions that were not.
+const (
+	maxGood = 20
+	maxBad  = 100
+)
+
+// concluded notes what a rollout leaves behind: the versions that run, and which of them are to be trusted.
+func (l Live) concluded(s rollout.State) Live {
+	switch s.Phase {
+	case rollout.Succeeded:
+		if s.Spared == 0 {
+			l.Stable, l.Versions = s.To, nil
+		} else {
+			l.Versions = versionsAfter(s)
+		}
+	case rollout.RolledBack, rollout.Superseded, rollout.RollingBack:
+		l.Stable, l.Versions = s.From, maps.Clone(s.Before)
+	}
+	switch s.Phase {
+	case rollout.Succeeded:
+		l = l.trusts(s)
+	case rollout.RolledBack:
+		if len(s.Stages) > 0 || !s.HurtAt.IsZero() { // else somebody changed their mind before anyone had it
+			l = l.distrusts(s.To, Bad{s.ID, s.Reason, s.Ended})
+		}
+		l.Good = slices.DeleteFunc(slices.Clone(l.Good), func(v string) bool { return v == s.To })
+	}
+	return l
+}
+
+func (l Live) trusts(s rollout.State) Live {
+	if s.Spared == 0 && !slices.Contains(l.Good, s.To) {
+		l.Good = append(slices.Clone(l.Good), s.To)
+		l.Good = l.Good[max(0, len(l.Good)-maxGood):]
+	}
+	l.Bad = maps.Clone(l.Bad)
+	delete(l.Bad, s.To)
+	if s.Lane == rollout.Redeploy {
+		l = l.distrusts(s.From, Bad{s.ID, "replaced by what was last known good: " + s.Why, s.Ended})
+		l.Good = slices.DeleteFunc(slices.Clone(l.Good), func(v string) bool { return v == s.From })
+	}
+	return l
+}
+
+func (l Live) distrusts(version string, why Bad) Live {
+	if _, known := l.Bad[version]; known {
+		return l
+	}
+	l.Bad = maps.Clone(l.Bad)
+	if l.Bad == nil {
+		l.Bad = map[string]Bad{}
+	}
+	l.Bad[version] = why
+	for len(l.Bad) > maxBad {
+		oldest := ""
+		for v, b := range l.Bad {
+			if oldest == "" || b.At.Before(l.Bad[oldest].At) {
+				oldest = v
+			}
+		}
+		delete(l.Bad, oldest)
+	}
+	return l
+}
+
+// slotsFor keeps how to run what runs, and adds the new version.
+func (l Live) slotsFor(next fleet.Slot) map[string]fleet.Slot {
+	slots := map[string]fleet.Slot{}
+	for _, v := range append(slices.Collect(maps.Values(l.Versions)), l.Stable) {
+		if slot, ok := l.Slots[v]; ok {
+			slots[v] = slot
+		}
+	}
+	slots[next.Version] = next
+	return slots
+}
+
+// versionsAfter are the versions of units in which a rollout that did not reach all of them leaves another one than most have.
+func versionsAfter(s rollout.State) map[string]string {
+	versions := map[string]string{}
+	for _, u := range s.Units {
+		if v := s.AfterIn(u); v != s.From {
+			versions[u] = v
+		}
+	}
+	return versions
 }
 
 // versioned is a document read from the store with the revision that a write must name.

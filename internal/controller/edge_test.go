@@ -129,17 +129,20 @@ func TestASilentUnitFailsNoRelease(t *testing.T) {
 	})
 }
 
-func TestAServiceStaysWhereItRuns(t *testing.T) {
+func TestAServiceLeavesAUnitOnceItRunsElsewhere(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
-		w.change(func() { w.spec.Service.Unit = "elsewhere" })
-		release(t, ctx, c, "v2")
+		w.change(func() { w.spec.Service.Unit, w.dark = "elsewhere", "elsewhere" })
+		c.Declared()
 		time.Sleep(soon)
-		if _, err := w.Get(ctx, KindDesired, "elsewhere/shop"); !errs.Is(err, errs.Missing) {
-			t.Errorf("it runs in two units: %v", err)
+		if d := w.desired(); d.Gone || len(d.Slots) != 1 {
+			t.Fatalf("it left before it ran elsewhere: %+v", d)
 		}
-		if d := w.desired(); len(d.Slots) != 2 {
-			t.Errorf("its unit shall run %+v", d)
+		w.change(func() { w.dark = "" })
+		c.Declared()
+		time.Sleep(2 * soon)
+		if there := w.desiredIn("elsewhere"); !w.desired().Gone || len(there.Slots) != 1 {
+			t.Errorf("it runs in %+v and %+v", w.desired(), there)
 		}
 	})
 }
@@ -161,7 +164,7 @@ func TestANameThatMeansTwoThingsCommandsNeither(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
 		release(t, ctx, c, "v2")
-		must[rollout.State](t)(c.Release(ctx, "user:ann", "shop-2", "v7", false, time.Now()))
+		must[rollout.State](t)(c.Release(ctx, "user:ann", rollout.Order{Service: "shop-2", Version: "v7", Replace: false}, time.Now()))
 		time.Sleep(time.Minute)
 		if _, err := c.Command(ctx, rollout.Abort, "user:ann", "shop-2", "", time.Now()); !errs.Is(err, errs.Conflict) {
 			t.Errorf("abort shop-2: %v", err)
@@ -189,11 +192,11 @@ func TestARollbackThatCannotEndMayBeReplaced(t *testing.T) {
 			t.Fatalf("users were sent to %s, which is not ready", d.Exposure[0])
 		}
 		for version, replace := range map[string]bool{"v1": true, "v2": true, "v3": false} {
-			if _, err := c.Release(ctx, "user:ann", "shop", version, replace, time.Now()); !errs.Is(err, errs.Conflict) {
+			if _, err := c.Release(ctx, "user:ann", rollout.Order{Service: "shop", Version: version, Replace: replace}, time.Now()); !errs.Is(err, errs.Conflict) {
 				t.Errorf("release %s: %v", version, err)
 			}
 		}
-		must[rollout.State](t)(c.Release(ctx, "user:ann", "shop", "v3", true, time.Now()))
+		must[rollout.State](t)(c.Release(ctx, "user:ann", rollout.Order{Service: "shop", Version: "v3", Replace: true}, time.Now()))
 		time.Sleep(soon)
 		s := must[rollout.State](t)(c.Find(ctx, "shop"))
 		if s.From != "v2" || s.Phase != rollout.Baking || !slices.Equal(w.desired().Exposure, []string{"v3", "v2", "v2"}) {
@@ -219,7 +222,7 @@ func TestAStoreThatHangsHoldsUpOneStepOnly(t *testing.T) {
 func TestManyUsersWeighNoMoreThanCanBeCountedExactly(t *testing.T) {
 	state := rollout.State{From: "v1", To: "v2", Members: []fleet.Ring{{Name: "early", Percent: 5}, {Name: "all"}}}
 	status := fleet.ServiceStatus{Users: []fleet.UserCount{{Ring: "early", Version: "v2", Recent: 502_000}, {Ring: "all", Version: "v1", Recent: 9_431_000}}}
-	s := splitOf(status, state)
+	s := splitOf(status.Users, state)
 	if s.canary+s.stable != fleet.ExactUsers || s.canary != 502_000*fleet.ExactUsers/9_933_000 {
 		t.Errorf("%+v", s)
 	}

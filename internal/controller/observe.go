@@ -1,14 +1,11 @@
 package controller
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"strconv"
-	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/fleet"
-	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
 
@@ -22,140 +19,111 @@ const (
 	watchGap = 5 * time.Minute
 )
 
-// stageCase is the evidence gathered in one stage: a process for each gate and how far it has read.
-type stageCase struct {
-	mu    sync.Mutex
-	key   string
-	gates []gateCase
-}
-
-type gateCase struct {
-	rollout.Trial
-	split split     // users of each side that the trial knows of
-	read  time.Time // end of the last sample that was added
-	hurt  time.Time // start of the first sample with a bad event: no bad event was earlier
-
-	unwatched time.Duration // of the bake
-}
-
-// observe gathers what is seen of the rollout in flight. What cannot be seen is left out, which holds.
+// observe gathers what is seen of the rollout. What cannot be seen is left out, which holds.
 func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) rollout.Evidence {
 	state := sit.rollout.value
-	status, at := c.Fleet.Observe(sit.unit(), state.Service)
-	ev := rollout.Evidence{Seen: now.Sub(at) < reportAge}
-	// Not "at least": a unit that is ahead of a control plane restored from a backup has other things in force.
-	ev.InForce = ev.Seen && sit.desired.rev > 0 && status.Generation == sit.desired.value.Generation
-	for _, slot := range status.Slots {
-		in := rollout.Instances{Ready: slot.Ready, Wanted: slot.Wanted, Failure: slot.Failure}
-		switch slot.Version {
-		case state.To:
-			ev.To = in
-		case state.From:
-			ev.From = in
-		}
-	}
-	if !ev.Seen {
-		ev.To, ev.From = rollout.Instances{}, rollout.Instances{}
-	}
-	if len(state.Stages) == 0 || state.From == "" {
+	seen := c.look(sit, now)
+	ev := rollout.Evidence{Seen: seen.seen, InForce: seen.inForce, To: seen.to, From: seen.from, Holds: c.holds(sit, now), Groups: sit.spec.Groups}
+	if state.From == "" {
 		return ev
 	}
-	ev.Users = usersOf(status, state)
+	if len(state.Stages) > 0 {
+		ev.Users = usersOf(seen.users, state)
+	}
 	if state.Phase == rollout.Exposing || state.Phase == rollout.Baking {
 		var users split
 		if ev.InForce { // earlier counts are of the exposure before
-			users = splitOf(status, state)
+			users = splitOf(seen.users, state)
 		}
-		c.judge(ctx, state, users, now, &ev)
+		c.judge(ctx, sit, seen, users, now, &ev)
+	}
+	if next := state.Leaving(ev, now); next >= 0 {
+		c.ask(ctx, sit, seen, next, now, &ev)
 	}
 	return ev
 }
 
-func usersOf(status fleet.ServiceStatus, state rollout.State) int64 {
+// sight is what the units report of a rollout, taken together.
+type sight struct {
+	seen, inForce bool
+	to, from      rollout.Instances
+	users         []fleet.UserCount
+	instances     []string // addresses of ready instances of the new version
+}
+
+// look puts together what the units say that the rollout concerns. Where users have the new version, or may have to
+// return to the one before, a unit without a ready instance counts as if none were ready anywhere.
+func (c *Controller) look(sit situation, now time.Time) sight {
+	state := sit.rollout.value
+	s := sight{seen: true, inForce: true}
+	toDark, fromDark := false, false
+	for _, unit := range sit.units() {
+		wanted, exposed := state.Concerns(unit)
+		if !wanted && !exposed && state.Ring >= 0 && !state.Phase.Ended() {
+			continue
+		}
+		status, at := c.Fleet.Observe(unit, state.Service)
+		desired := sit.desired[unit]
+		fresh := now.Sub(at) < reportAge
+		s.seen = s.seen && fresh
+		// Not "at least": a unit that is ahead of a control plane restored from a backup has other things in force.
+		s.inForce = s.inForce && fresh && desired.rev > 0 && status.Generation == desired.value.Generation
+		s.users = append(s.users, status.Users...)
+		if !fresh {
+			continue
+		}
+		to, from := slotOfStatus(status, state.To), slotOfStatus(status, state.BeforeIn(unit))
+		if wanted {
+			s.to = plus(s.to, to)
+			s.instances = append(s.instances, ready(status, state.To)...)
+			toDark = toDark || exposed && to.Ready == 0
+		}
+		s.from = plus(s.from, from)
+		fromDark = fromDark || state.BeforeIn(unit) != "" && from.Ready == 0
+	}
+	if !s.seen {
+		s.to, s.from = rollout.Instances{}, rollout.Instances{}
+	}
+	if toDark {
+		s.to.Ready = 0
+	}
+	if fromDark {
+		s.from.Ready = 0
+	}
+	return s
+}
+
+func slotOfStatus(status fleet.ServiceStatus, version string) rollout.Instances {
+	for _, slot := range status.Slots {
+		if slot.Version == version {
+			return rollout.Instances{Ready: slot.Ready, Wanted: slot.Wanted, Failure: slot.Failure}
+		}
+	}
+	return rollout.Instances{}
+}
+
+func ready(status fleet.ServiceStatus, version string) []string {
+	var addresses []string
+	for _, slot := range status.Slots {
+		for _, in := range slot.Instances {
+			if slot.Version == version && in.Ready {
+				addresses = append(addresses, in.Address)
+			}
+		}
+	}
+	return addresses
+}
+
+func plus(a, b rollout.Instances) rollout.Instances {
+	return rollout.Instances{Ready: a.Ready + b.Ready, Wanted: a.Wanted + b.Wanted, Failure: cmp.Or(a.Failure, b.Failure)}
+}
+
+func usersOf(users []fleet.UserCount, state rollout.State) int64 {
 	var n int64
-	for _, u := range status.Users {
+	for _, u := range users {
 		if u.Version == state.To && u.Ring == state.Stages[len(state.Stages)-1].Ring {
 			n += u.Users
 		}
 	}
 	return n
-}
-
-// judge adds the samples since the last look to the stage's case and judges every gate.
-func (c *Controller) judge(ctx context.Context, state rollout.State, users split, now time.Time, ev *rollout.Evidence) {
-	sc := c.caseOf(state)
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	for i := range sc.gates {
-		g := &sc.gates[i]
-		stale := ""
-		if err := g.add(ctx, c.Metrics, state, users, now); err != nil {
-			stale = "the metrics cannot be read: " + err.Error()
-		} else if now.Sub(g.read) > sampleAge {
-			stale = fmt.Sprintf("no metrics since %s", g.read.Format(time.RFC3339))
-		}
-		j := g.Judgement()
-		if stale != "" && j.Verdict == health.Pass {
-			j.Verdict, j.Reasons = health.Hold, append(j.Reasons, stale)
-		}
-		if j.Verdict == health.Fail && ev.HurtAt.IsZero() {
-			ev.HurtAt = g.hurt
-		}
-		ev.Gates = append(ev.Gates, j)
-		ev.Unwatched = max(ev.Unwatched, g.unwatched)
-	}
-}
-
-// caseOf returns the evidence of the current stage, empty when this process has not followed it so far.
-func (c *Controller) caseOf(state rollout.State) *stageCase {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	stage := state.Stages[len(state.Stages)-1]
-	key := state.ID + "/" + strconv.Itoa(len(state.Stages))
-	if sc := c.cases[state.Service]; sc != nil && sc.key == key {
-		return sc
-	}
-	sc := &stageCase{key: key}
-	for _, t := range state.Trials() {
-		sc.gates = append(sc.gates, gateCase{Trial: t, read: stage.Exposed})
-	}
-	c.cases[state.Service] = sc
-	return sc
-}
-
-// forget drops the evidence kept for a service, which is not followed any more.
-func (c *Controller) forget(service string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.cases, service)
-	delete(c.rests, service)
-}
-
-func (g *gateCase) add(ctx context.Context, m Metrics, state rollout.State, users split, now time.Time) error {
-	samples, ends, err := m.Counts(ctx, state.Service, state.To, state.From, g.Gate.Over, g.read, now)
-	if err != nil {
-		return err
-	}
-	g.split.addTo(samples, users)
-	baking := state.Stages[len(state.Stages)-1].Baking
-	for i, s := range samples {
-		if g.hurt.IsZero() && s.Canary != nil && s.Canary.Bad > 0 {
-			g.hurt = g.read
-		}
-		if from := latest(g.read, baking); !baking.IsZero() {
-			g.unwatched += max(0, ends[i].Sub(from)-watchGap)
-		}
-		g.read = ends[i]
-		if err := g.Add(s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

@@ -10,12 +10,12 @@ import (
 // A canary that loses users, or a router that sends them astray, shows in it (sample-ratio mismatch).
 type split struct{ canary, stable int64 }
 
-func splitOf(status fleet.ServiceStatus, state rollout.State) (s split) {
+func splitOf(users []fleet.UserCount, state rollout.State) (s split) {
 	chance := map[string]bool{}
 	for i, m := range state.Members {
 		chance[m.Name] = state.ByChance(i)
 	}
-	for _, u := range status.Users {
+	for _, u := range users {
 		switch {
 		case !chance[u.Ring]:
 		case u.Version == state.To:

@@ -12,46 +12,10 @@ import (
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
-	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
 )
-
-// situation is everything a step of one service is decided on.
-type situation struct {
-	spec    resource.Resolved
-	live    versioned[Live]
-	rollout versioned[rollout.State]
-	desired versioned[fleet.Service]
-}
-
-// unit is where the service runs: it stays where it was first released, whatever is declared later.
-func (s situation) unit() string { return cmp.Or(s.live.value.Unit, s.spec.Service.Unit) }
-
-func (s situation) inFlight() bool {
-	return s.live.value.Rollout != "" && !s.rollout.value.Phase.Ended()
-}
-
-func (c *Controller) situation(ctx context.Context, service string) (situation, error) {
-	var s situation
-	var err error
-	// Live first: every write replaces it, so that its revision tells whether what is read after it still holds.
-	if s.live, err = readOrNew[Live](ctx, c.Store, KindLive, service); err != nil {
-		return s, err
-	}
-	s.live.value.Service = service
-	if s.spec, err = c.Catalog.Resolve(ctx, service); err != nil {
-		return s, err
-	}
-	if id := s.live.value.Rollout; id != "" {
-		if s.rollout, err = c.readRollout(ctx, id); err != nil {
-			return s, err
-		}
-	}
-	s.desired, err = readOrNew[fleet.Service](ctx, c.Store, KindDesired, s.unit()+"/"+service)
-	return s, err
-}
 
 // outcome is what came of a step.
 type outcome int
@@ -72,7 +36,7 @@ func (c *Controller) step(ctx context.Context, service string, now time.Time) (o
 		return waiting, err
 	}
 	d := decision{live: sit.live.value, state: sit.rollout.value}
-	if sit.inFlight() {
+	if sit.active() {
 		d.events = rollout.Next(d.state, c.observe(ctx, sit, now), now)
 		d.state = rollout.FoldAll(d.state, d.events)
 	}
@@ -110,7 +74,9 @@ func (c *Controller) commit(ctx context.Context, sit situation, d decision) (boo
 	for _, e := range d.events {
 		c.Logger.Info(e.Type, "rollout", d.state.ID, "ring", e.Ring, "reason", e.Reason)
 	}
-	c.Fleet.Publish(sit.unit())
+	for unit := range sit.desired {
+		c.Fleet.Publish(unit)
+	}
 	return true, nil
 }
 
@@ -128,17 +94,38 @@ func (s situation) write(d decision) (store.Write, error) {
 		}
 		b.putRollout(0, nil, d.state, d.events)
 	}
-	desired := s.desire(d.live, d.state)
-	if b.differs(s.desired.body, desired) {
-		desired.Generation++
-		b.put(KindDesired, s.unit()+"/"+d.live.Service, s.desired.rev, s.desired.body, desired)
-	}
+	s.place(&b, &d)
 	was := s.live.body
 	if len(b.Puts) > 0 {
 		was = nil // replaced in any case: what was decided on older documents is refused
 	}
 	b.put(KindLive, d.live.Service, s.live.rev, was, d.live)
 	return b.Write, b.err
+}
+
+// place writes what each unit shall do for the service. Where it shall not run any more, it goes.
+func (s situation) place(b *writing, d *decision) {
+	units, left := s.units(), s.left()
+	if d.live.Stable == "" && d.state.ID == "" { // never released: nothing is placed
+		units = s.live.value.placed()
+	}
+	for _, unit := range slices.Concat(units, left) {
+		was := s.desired[unit]
+		is := s.desire(unit, d.live, d.state)
+		if s.moved && slices.Contains(left, unit) {
+			is = fleet.Service{Name: d.live.Service, Generation: was.value.Generation, Gone: true}
+		}
+		if b.differs(was.body, is) {
+			is.Generation++
+			b.put(KindDesired, unit+"/"+d.live.Service, was.rev, was.body, is)
+		}
+	}
+	if len(units) > 0 && d.live.Stable+d.state.ID != "" {
+		d.live.Unit, d.live.Units = "", slices.Clone(units)
+		if !s.moved {
+			d.live.Units = append(d.live.Units, left...)
+		}
+	}
 }
 
 // writing collects the puts and events of a transaction.
@@ -173,29 +160,34 @@ func (b *writing) putRollout(rev int64, was []byte, state rollout.State, events 
 // retire says goodbye to a service that was deleted: its unit stops it. Its rollouts stay on the record; one that
 // was begun just when the service was deleted is given up.
 func (c *Controller) retire(ctx context.Context, live versioned[Live], now time.Time) error {
-	service, unit := live.value.Service, live.value.Unit
-	if unit == "" { // nothing runs of it
+	service, units := live.value.Service, live.value.placed()
+	if len(units) == 0 { // nothing runs of it
 		return nil
 	}
-	name := unit + "/" + service
-	desired, err := readOrNew[fleet.Service](ctx, c.Store, KindDesired, name)
-	if err != nil {
-		return err
-	}
 	var b writing
+	for _, unit := range units {
+		name := unit + "/" + service
+		desired, err := readOrNew[fleet.Service](ctx, c.Store, KindDesired, name)
+		if err != nil {
+			return err
+		}
+		b.put(KindDesired, name, desired.rev, nil, fleet.Service{Name: service, Generation: desired.value.Generation + 1, Gone: true})
+	}
 	if err := c.giveUp(ctx, &b, live.value.Rollout, now); err != nil {
 		return err
 	}
-	b.put(KindDesired, name, desired.rev, nil, fleet.Service{Name: service, Generation: desired.value.Generation + 1, Gone: true})
 	b.put(KindLive, service, live.rev, nil, Live{Service: service, Count: live.value.Count})
 	if b.err != nil {
 		return b.err
 	}
-	if _, err = c.Store.Commit(ctx, b.Write); err == nil {
-		c.forget(service)
+	if _, err := c.Store.Commit(ctx, b.Write); err != nil {
+		return err
+	}
+	c.forget(service)
+	for _, unit := range units {
 		c.Fleet.Publish(unit)
 	}
-	return err
+	return nil
 }
 
 func (c *Controller) giveUp(ctx context.Context, b *writing, id string, now time.Time) error {
@@ -223,21 +215,10 @@ func (c *Controller) InUse(ctx context.Context, kind, name string) error {
 	return errs.E(errs.Conflict, "rollout %s of %s is in flight", sit.rollout.value.ID, name).Next("abort it first: ringfence rollout abort %s", name)
 }
 
-// concluded notes what an ended rollout leaves behind: the stable version, and the slots to return to.
-func (l Live) concluded(s rollout.State) Live {
-	switch s.Phase {
-	case rollout.Succeeded:
-		l.Stable = s.To
-	case rollout.RolledBack, rollout.Superseded, rollout.RollingBack:
-		l.Stable = s.From
-	}
-	return l
-}
-
-// desire derives what the unit shall run, at the generation of what it runs now.
-func (s situation) desire(live Live, state rollout.State) fleet.Service {
+// desire derives what a unit shall run, at the generation of what it runs now.
+func (s situation) desire(unit string, live Live, state rollout.State) fleet.Service {
 	d := fleet.Service{
-		Name: live.Service, Generation: s.desired.value.Generation, Route: s.spec.Service.Route,
+		Name: live.Service, Generation: s.desired[unit].value.Generation, Route: s.spec.Service.Route,
 		Rings: s.spec.Exposure, Salt: s.spec.Salt, Exposure: make([]string, len(s.spec.Exposure)),
 	}
 	gates := rollout.Planned(s.spec).Gates
@@ -245,26 +226,31 @@ func (s situation) desire(live Live, state rollout.State) fleet.Service {
 	switch {
 	case state.ID == "":
 	case state.Phase.Ended(): // the plan of now applies, not that of then
-		keep = state.Wanted().Keep
+		keep = append(keep, live.In(unit))
+		if standby := state.BeforeIn(unit); state.Standing() && standby != "" && standby != keep[0] {
+			keep = append(keep, standby)
+		}
 		for i := range d.Exposure {
-			d.Exposure[i] = live.Stable
+			d.Exposure[i] = live.In(unit)
 		}
 	default:
-		want := state.Wanted()
+		want := state.Wanted(unit)
 		keep, d.Exposure, d.Rings, d.Salt = want.Keep, want.Exposure, state.Members, state.Salt
 		gates = append(gates, state.Gates...) // of the plan of then, which judge it
 	}
+	d.Rings = fleet.RingsIn(d.Rings, unit)
 	d.SlowOver = slowOver(gates)
 	for _, version := range keep {
-		slot := live.Slots[version]
-		slot.Instances = s.spec.Service.Run.Instances
-		d.Slots = append(d.Slots, slot)
+		if slot, ok := live.Slots[version]; ok {
+			slot.Instances = s.spec.Service.Run.Instances
+			d.Slots = append(d.Slots, slot)
+		}
 	}
 	return d
 }
 
 // slowOver collects the latencies that gates ask about; the gateway counts requests slower than these.
-func slowOver(gates []health.Gate) []fleet.Dur {
+func slowOver(gates []rollout.Gate) []fleet.Dur {
 	var over []fleet.Dur
 	for _, g := range gates {
 		if s, err := strconv.ParseFloat(g.Over, 64); err == nil {

@@ -96,6 +96,7 @@ type world struct {
 	blind   bool         // the metrics are empty
 	away    [2]time.Time // nothing is scraped between these
 	ahead   int64        // what the unit has in force is so much newer than what it shall run
+	dark    string       // a unit in which nothing becomes ready
 	astray  bool         // more users get the first ring's version than should
 	rnd     *rand.Rand
 	deleted bool
@@ -138,8 +139,14 @@ func (w *world) Release(_ context.Context, service, version string) (resource.Re
 	return resource.Release{Service: service, Version: version, Digest: "sha256:" + version}, nil
 }
 
-func (w *world) desired() (s fleet.Service) {
-	if d, err := w.Get(context.Background(), KindDesired, "local/shop"); err == nil {
+func (w *world) Config(_ context.Context, service, version string) (resource.Config, error) {
+	return resource.Config{Service: service, Version: version, Env: map[string]string{"CONFIG": version}}, nil
+}
+
+func (w *world) desired() (s fleet.Service) { return w.desiredIn("local") }
+
+func (w *world) desiredIn(unit string) (s fleet.Service) {
+	if d, err := w.Get(context.Background(), KindDesired, unit+"/shop"); err == nil {
 		_ = json.Unmarshal(d.Body, &s)
 	}
 	return s
@@ -147,8 +154,8 @@ func (w *world) desired() (s fleet.Service) {
 
 func (w *world) Publish(string) {}
 
-func (w *world) Observe(string, string) (fleet.ServiceStatus, time.Time) {
-	d := w.desired()
+func (w *world) Observe(unit, _ string) (fleet.ServiceStatus, time.Time) {
+	d := w.desiredIn(unit)
 	w.look.Lock()
 	defer w.look.Unlock()
 	if w.silent {
@@ -164,7 +171,7 @@ func (w *world) Observe(string, string) (fleet.ServiceStatus, time.Time) {
 	}
 	for _, slot := range d.Slots {
 		s := fleet.SlotStatus{Version: slot.Version, Wanted: slot.Instances, Ready: slot.Instances}
-		if w.never[slot.Version] {
+		if w.never[slot.Version] || w.dark == unit {
 			s.Ready, s.Failure = 0, "GET /readyz: 503"
 		}
 		st.Slots = append(st.Slots, s)

@@ -27,9 +27,12 @@ func (p *problems) hours(h *Hours, at string) {
 		p.need(slices.Index(h.Days, d) == i, item(at+".days", i), "each once", "%q stands twice", clip(d))
 	}
 	p.need(h.Days == nil || len(h.Days) > 0, at+".days", "at least one day", "is empty")
-	p.need(clockRE.MatchString(h.From), at+".from", "a time such as 09:00", "got %q", clip(h.From))
-	p.need(clockRE.MatchString(h.To) || h.To == "24:00", at+".to", "a time such as 17:00", "got %q", clip(h.To))
-	p.need(h.From < h.To, at+".to", "later than from, "+clip(h.From), "got %q", clip(h.To))
+	p.need(h.From == "" || clockRE.MatchString(h.From), at+".from", "a time such as 09:00", "got %q", clip(h.From))
+	p.need(h.To == "" || clockRE.MatchString(h.To) || h.To == "24:00", at+".to", "a time such as 17:00", "got %q", clip(h.To))
+	from, to := h.From, h.To
+	or(&from, "09:00")
+	or(&to, "17:00")
+	p.need(from != to, at+".to", "another time than from", "is the same")
 	p.zone(h.Zone, at+".zone")
 }
 

@@ -30,8 +30,8 @@ type Ring struct {
 // Hours are business hours.
 type Hours struct {
 	Days []string `json:"days,omitempty" maxItems:"7" doc:"mon, tue, wed, thu, fri, sat, sun; default mon to fri"`
-	From string   `json:"from" doc:"such as 09:00"`
-	To   string   `json:"to" doc:"such as 17:00, later than from"`
+	From string   `json:"from,omitempty" doc:"when they begin, local to the zone; default 09:00"`
+	To   string   `json:"to,omitempty" doc:"when they end; default 17:00; 24:00 is the end of the day, and what is not later than from is on the day after"`
 	Zone string   `json:"zone,omitempty" doc:"IANA time zone, such as Europe/Berlin; default UTC"`
 }
 

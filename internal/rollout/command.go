@@ -15,16 +15,18 @@ const (
 	Promote  Verb = "promote"  // do not wait for the rest of this ring's bake; the verdict must still pass
 	Abort    Verb = "abort"    // take it back while it is in flight
 	Rollback Verb = "rollback" // take it back, also after it has succeeded
+	Halt     Verb = "halt"     // stop it where it is because it may be hurting; on the record as that
 )
 
 // Verbs lists all verbs.
-var Verbs = []Verb{Pause, Resume, Promote, Abort, Rollback}
+var Verbs = []Verb{Pause, Resume, Promote, Abort, Rollback, Halt}
 
 // Start begins a rollout; the state is complete but for what its life will add.
 func Start(s State, now time.Time) (State, Event) {
 	s.Phase, s.Ring, s.Created, s.Stages = Starting, -1, now, nil
 	s.Reason = "starting " + s.To
-	return s, Event{Type: EvStarted, Time: now, Actor: s.By, From: s.From, To: s.To}
+	s.Changes = ChangesBetween(s.From, s.To)
+	return s, Event{Type: EvStarted, Time: now, Actor: s.By, From: s.From, To: s.To, Lane: s.Lane, Reason: s.Why}
 }
 
 // Command turns what a person asks for into events, or says why it cannot be done now.
@@ -37,7 +39,13 @@ func Command(s State, verb Verb, actor, reason string, now time.Time) ([]Event, 
 		return s.inFlight(verb, s.Paused, e)
 	case Resume:
 		e.Type = EvResumed
-		return s.inFlight(verb, !s.Paused, e)
+		return s.inFlight(verb, !s.Paused && !s.Halted, e)
+	case Halt:
+		e.Type, e.Ring = EvHalted, s.ringName()
+		if e.Reason == "" {
+			e.Reason = "halted by " + actor
+		}
+		return s.inFlight(verb, s.Halted, e)
 	case Promote:
 		return s.hurry(e)
 	case Abort, Rollback:
@@ -64,8 +72,8 @@ func (s State) hurry(e Event) ([]Event, error) {
 	if s.Phase != Baking && s.Phase != Exposing {
 		return nil, errs.E(errs.Conflict, "cannot promote %s: no ring is baking (%s)", s.ID, s.Phase)
 	}
-	if s.Paused {
-		return nil, errs.E(errs.Conflict, "cannot promote %s: it is paused", s.ID).Next("resume it first: ringfence rollout resume %s", s.Service)
+	if s.Paused || s.Halted {
+		return nil, errs.E(errs.Conflict, "cannot promote %s: it is %s", s.ID, s.stopped()).Next("resume it first: ringfence rollout resume %s", s.Service)
 	}
 	e.Type, e.Ring = EvHurried, s.ringName()
 	return s.inFlight(Promote, s.Hurried, e)
@@ -79,6 +87,9 @@ func (s State) back(verb Verb, e Event) ([]Event, error) {
 		return nil, errs.E(errs.Conflict, "cannot %s %s: a newer rollout took its place", verb, s.ID)
 	case s.Phase == Succeeded && verb == Abort:
 		return nil, errs.E(errs.Conflict, "cannot abort %s: it has succeeded", s.ID).Next("take it back with: ringfence rollout rollback %s", s.Service)
+	case s.Phase == Succeeded && s.Lane == Redeploy:
+		return nil, errs.E(errs.Conflict, "cannot roll back %s: it replaced %s, which hurt, by what was last known good", s.ID, s.From).
+			Next("release a fixed version")
 	case s.Phase == Succeeded && s.From == "":
 		return nil, errs.E(errs.Conflict, "cannot roll back %s: %s is the first release, nothing ran before it", s.ID, s.To)
 	}

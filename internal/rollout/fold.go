@@ -10,8 +10,10 @@ import (
 func Fold(s State, e Event) State {
 	s.Stages = slices.Clone(s.Stages)
 	switch e.Type {
+	case EvReady:
+		s.ReadyAt = e.Time
 	case EvExposed:
-		s.Phase, s.Ring, s.Hurried = Exposing, s.ringIndex(e.Ring), false
+		s.Phase, s.Ring, s.Hurried, s.Warned = Exposing, s.ringIndex(e.Ring), false, nil
 		s.Stages = append(s.Stages, Stage{Ring: e.Ring, Exposed: e.Time})
 		s.Reason = "switching ring " + e.Ring + " to " + s.To
 	case EvBaking:
@@ -29,16 +31,32 @@ func Fold(s State, e Event) State {
 	case EvPaused:
 		s.Paused, s.Reason = true, e.Reason
 	case EvResumed:
-		s.Paused, s.Reason = false, e.Reason
+		s.waive()
+		s.Paused, s.Halted, s.Reason = false, false, e.Reason
+	case EvAsked:
+		s.Asked, s.Reason = e.Ring, e.Reason
+	case EvApproved:
+		s.Approved = append(slices.Clone(s.Approved), Approved{Ring: e.Ring, By: e.Actor, At: e.Time, Why: e.Reason})
+	case EvRejected:
+		s.Halted, s.HaltedAt, s.Reason = true, e.Time, "approval of ring "+e.Ring+" was refused by "+e.Actor
+		if e.Reason != "" {
+			s.Reason += ": " + e.Reason
+		}
+	case EvWarned:
+		s.Warned = append(slices.Clone(s.Warned), e.Gate)
+	case EvRetired:
+		s.Retired = true
 	case EvHurried:
 		s.Hurried = true
 	case EvHalted:
-		s.HurtAt, s.HaltedAt, s.Reason = e.HurtAt, e.Time, e.Reason
-		s.noteVerdict(health.Fail, e)
+		s.Halted, s.HurtAt, s.HaltedAt, s.Reason = true, e.HurtAt, e.Time, e.Reason
+		if e.Actor == "" {
+			s.noteVerdict(health.Fail, e)
+		}
 	case EvAborted:
 		s.Reason = e.Reason
 	case EvReverting:
-		s.Phase, s.Reverted, s.Ended = RollingBack, s.Ring < 0, State{}.Ended // nothing to switch back when nobody has it
+		s.Phase, s.Halted, s.Reverted, s.Ended = RollingBack, false, s.Ring < 0, State{}.Ended // nothing to switch back when nobody has it
 	case EvReverted:
 		s.Reverted = true
 	case EvRolledBack:
@@ -46,11 +64,27 @@ func Fold(s State, e Event) State {
 		s.leave(e)
 	case EvSucceeded:
 		s.Phase, s.Ended, s.Reason = Succeeded, e.Time, s.To+" is out to everyone"
+		if s.Spared > 0 {
+			s.Reason = s.To + " is out to ring " + s.ringName()
+		}
 	case EvSuperseded:
 		s.Phase, s.Ended, s.Reason = Superseded, e.Time, e.Reason
 		s.leave(e)
 	}
 	return s
+}
+
+// waive notes the gates that a person goes past by letting a halted rollout go on.
+func (s *State) waive() {
+	st := s.stage()
+	if !s.Halted || st == nil {
+		return
+	}
+	for _, j := range st.Gates {
+		if j.Verdict == health.Fail && !slices.Contains(st.Waived, Key(j.Gate)) {
+			st.Waived = append(slices.Clone(st.Waived), Key(j.Gate))
+		}
+	}
 }
 
 func (s *State) noteVerdict(v health.Verdict, e Event) {

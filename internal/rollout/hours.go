@@ -7,16 +7,12 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/resource"
 )
 
-// Hours are the times of a week in which a change may move outward, by the clock on a wall in Zone: 09:00 stays 09:00
-// when that clock is changed. Where To is not after From, the hours end on the day after.
-type Hours struct {
-	Days []string `json:"days,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun" maxItems:"7" doc:"days on which they begin; default mon to fri"`
-	From string   `json:"from,omitempty" doc:"when they begin, as 09:00, which is the default"`
-	To   string   `json:"to,omitempty" doc:"when they end, as 17:00, which is the default; 24:00 is the end of the day"`
-	Zone string   `json:"zone,omitempty" doc:"IANA time zone, such as Europe/Berlin; default UTC"`
-}
+// Hours are the times of a week in which a change may move outward, by the clock on a wall in their zone: 09:00 stays
+// 09:00 when that clock is changed. Where to is not after from, the hours end on the day after.
+type Hours resource.Hours
 
 var weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} // as time.Weekday counts
 

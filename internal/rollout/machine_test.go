@@ -23,7 +23,7 @@ type machine struct {
 func newMachine(t *rapid.T) *machine {
 	m := &machine{now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)}
 	n := rapid.IntRange(1, 5).Draw(t, "rings")
-	s := State{ID: "shop-2", Service: "shop", To: "v2", By: "user:ann", Within: fleet.Dur(time.Minute), Gates: []health.Gate{{Signal: "errors"}}}
+	s := State{ID: "shop-2", Service: "shop", To: "v2", By: "user:ann", Within: fleet.Dur(time.Minute), Gates: []Gate{{Gate: health.Gate{Signal: "errors"}}}}
 	if rapid.Bool().Draw(t, "stable") {
 		s.From = "v1"
 	}
@@ -50,7 +50,7 @@ func (m *machine) Observe(t *rapid.T) {
 
 func (m *machine) Pass(t *rapid.T) { // a moment in which all is well
 	m.ev = Evidence{Seen: true, InForce: true, To: Instances{Ready: 2, Wanted: 2}, From: Instances{Ready: 2, Wanted: 2},
-		Gates: []health.Judgement{{Verdict: health.Pass}}}
+		Gates: []health.Judgement{{Verdict: health.Pass, Gate: health.Gate{Signal: "errors"}}}}
 }
 
 func (m *machine) Wait(t *rapid.T) {
@@ -102,8 +102,8 @@ func (m *machine) outward(t *rapid.T, before State, events []Event) {
 		if e.Type != EvPassed && e.Type != EvExposed && e.Type != EvSucceeded {
 			continue
 		}
-		if before.Paused {
-			t.Fatalf("%s while paused", e.Type)
+		if before.Paused || before.Halted {
+			t.Fatalf("%s while stopped", e.Type)
 		}
 		if e.Type == EvExposed && before.Phase == Starting {
 			continue // the first ring needs a ready version, no verdict
@@ -145,7 +145,7 @@ func (m *machine) Check(t *rapid.T) {
 	if m.s.From != "" && !slices.IsSorted(exposed) || len(slices.Compact(exposed)) != len(exposed) {
 		t.Fatalf("rings were exposed as %v", exposed)
 	}
-	w := m.s.Wanted()
+	w := m.s.Wanted("local")
 	for i, v := range w.Exposure {
 		if v != "" && !slices.Contains(w.Keep, v) {
 			t.Fatalf("ring %d gets %s, which is not kept running (%v)", i, v, w.Keep)
@@ -186,8 +186,8 @@ func TestHarmEndsOnTheVersionBefore(t *testing.T) {
 		m.ev = Evidence{Seen: true, InForce: true, To: Instances{Ready: 2, Wanted: 2}, From: Instances{Ready: 2, Wanted: 2},
 			Gates: []health.Judgement{{Verdict: health.Fail, Gate: health.Gate{Signal: "errors"}, Reasons: []string{"too many"}}}}
 		if m.s.Phase == Starting { // nobody is harmed before the first ring
-			if m.s.Paused {
-				t.Skip("paused before the first ring")
+			if m.s.Paused || m.s.Halted {
+				t.Skip("stopped before the first ring")
 			}
 			m.Step(t)
 		}

@@ -3,7 +3,6 @@ package rollout
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/health"
@@ -22,36 +21,69 @@ func Next(s State, ev Evidence, now time.Time) []Event {
 		return nextRing(s, ev, now)
 	case RollingBack:
 		return nextBack(s, ev, now)
-	default:
-		return nil
+	case Succeeded:
+		if s.Standing() && now.Sub(s.Ended) >= time.Duration(s.Standby) {
+			return []Event{{Type: EvRetired, Time: now, From: s.From}}
+		}
 	}
+	return nil
 }
 
-// nextStarting waits for the new version. A unit that is not seen, or has not taken up what it shall run, tells
-// nothing of it: what it last said may be of an earlier life of the same version.
+// nextStarting waits for the new version, and for leave to enter the first ring. A unit that is not seen, or has not
+// taken up what it shall run, tells nothing of it: what it last said may be of an earlier life of the same version.
 func nextStarting(s State, ev Evidence, now time.Time) []Event {
 	switch {
 	case !ev.Seen || !ev.InForce:
 		return nil
-	case ev.To.ready() && s.Paused:
-		return nil
-	case ev.To.ready():
-		return []Event{{Type: EvReady, Time: now}, exposed(s, s.firstRing(), now)}
-	case now.Sub(s.Created) >= s.Within.D(time.Minute):
-		why := fmt.Sprintf("%s did not become ready within %s", s.To, s.Within.D(time.Minute))
-		if ev.To.Failure != "" {
-			why += ": " + ev.To.Failure
+	case !ev.To.ready():
+		return nextUnready(s, ev, now)
+	case !s.LostAt.IsZero():
+		return []Event{{Type: EvFound, Time: now}}
+	}
+	var ready []Event
+	if s.ReadyAt.IsZero() {
+		ready = []Event{{Type: EvReady, Time: now}}
+	}
+	if s.Paused || s.Halted {
+		return ready
+	}
+	first := s.firstRing()
+	if events := harmBefore(s, first, ev, now); events != nil {
+		return append(ready, events...)
+	}
+	ok, why, approval := s.mayEnter(first, ev, now)
+	switch {
+	case ok:
+		return append(ready, exposed(s, first, now))
+	case approval:
+		return append(ready, ask(s, first, why, now)...)
+	}
+	return ready
+}
+
+// nextUnready takes back what does not become ready in its time, or is not ready for as long again before anyone has it.
+func nextUnready(s State, ev Evidence, now time.Time) []Event {
+	since := s.Created
+	if !s.ReadyAt.IsZero() {
+		if s.LostAt.IsZero() {
+			return []Event{{Type: EvLost, Time: now, Reason: ev.To.Failure}}
 		}
-		ev.HurtAt = s.Created
-		return halt(s, ev, why, now)
-	default:
+		since = s.LostAt
+	}
+	if now.Sub(since) < s.Within.D(time.Minute) {
 		return nil
 	}
+	why := fmt.Sprintf("%s did not become ready within %s", s.To, s.Within.D(time.Minute))
+	if ev.To.Failure != "" {
+		why += ": " + ev.To.Failure
+	}
+	ev.HurtAt = since
+	return revert(s, ev, why, now)
 }
 
 func nextRing(s State, ev Evidence, now time.Time) []Event {
-	if why := harm(s, ev, now); why != "" {
-		return halt(s, ev, why, now)
+	if events := harm(s, ev, now); events != nil {
+		return events
 	}
 	if e := presence(s, ev, now); e != nil {
 		return e
@@ -64,12 +96,43 @@ func nextRing(s State, ev Evidence, now time.Time) []Event {
 	}
 	verdict := Judge(s, ev)
 	if ready, _ := s.mayPass(ev, verdict, now); ready {
-		return pass(s, ev, now)
+		if events := nextOutward(s, ev, now); events != nil {
+			return events
+		}
+	}
+	if e := warned(s, s.GatesIn(s.Ring, false), ev.Gates, now); e != nil {
+		return e
 	}
 	if st := s.stage(); st.Verdict != verdict {
 		return []Event{{Type: EvJudged, Time: now, Ring: st.Ring, Gates: ev.Gates, Users: ev.Users, Reason: string(verdict)}}
 	}
 	return nil
+}
+
+// nextOutward leaves the current ring, which has baked, for the next one when that may be entered.
+func nextOutward(s State, ev Evidence, now time.Time) []Event {
+	if s.Ring == s.last() {
+		return pass(s, ev, now)
+	}
+	if events := harmBefore(s, s.Ring+1, ev, now); events != nil {
+		return events
+	}
+	ok, why, approval := s.mayEnter(s.Ring+1, ev, now)
+	switch {
+	case ok:
+		return pass(s, ev, now)
+	case approval:
+		return ask(s, s.Ring+1, why, now)
+	}
+	return nil
+}
+
+// ask asks for approval, once for a ring.
+func ask(s State, ring int, why string, now time.Time) []Event {
+	if s.Asked == s.Rings[ring].Name {
+		return nil
+	}
+	return []Event{{Type: EvAsked, Time: now, Ring: s.Rings[ring].Name, Reason: why}}
 }
 
 // nextBack returns everyone to the version before as soon as it is ready, and ends when that is in force. What nobody
@@ -87,11 +150,16 @@ func nextBack(s State, ev Evidence, now time.Time) []Event {
 	}
 }
 
-// harm says why the change must be taken back, "" when it must not.
-func harm(s State, ev Evidence, now time.Time) string {
-	for _, j := range ev.Gates {
-		if j.Verdict == health.Fail {
-			return fmt.Sprintf("ring %s: %s", s.ringName(), j.Reasons[0]) // what failed it comes first
+// harm takes the change back, or halts it, when a gate of the current ring says so or no instance is left.
+func harm(s State, ev Evidence, now time.Time) []Event {
+	for _, j := range s.judge(s.GatesIn(s.Ring, false), ev.Gates) {
+		why := "ring " + s.ringName() + ": "
+		switch {
+		case j.verdict != health.Fail || j.said == nil:
+		case j.onFail == "rollback":
+			return revert(s, ev, why+j.said.Reasons[0], now) // what failed it comes first
+		case j.onFail == "halt" && !s.Halted:
+			return []Event{halted(s, ev, why+j.said.Reasons[0], now)}
 		}
 	}
 	if !s.LostAt.IsZero() && ev.Seen && ev.To.Ready == 0 && now.Sub(s.LostAt) >= lostFor {
@@ -99,9 +167,39 @@ func harm(s State, ev Evidence, now time.Time) string {
 		if ev.To.Failure != "" {
 			why += ": " + ev.To.Failure
 		}
-		return why
+		return revert(s, ev, why, now)
 	}
-	return ""
+	return nil
+}
+
+// harmBefore takes the change back, or halts it, when a gate that is asked before a ring says so.
+func harmBefore(s State, ring int, ev Evidence, now time.Time) []Event {
+	gates := s.GatesIn(ring, true)
+	for _, j := range s.judge(gates, ev.Before) {
+		if j.verdict != health.Fail || j.said == nil {
+			continue
+		}
+		why := fmt.Sprintf("before ring %s: %s: %s", s.Rings[ring].Name, Key(j.gate.Gate), j.said.Reasons[0])
+		switch {
+		case j.onFail == "rollback":
+			return revert(s, ev, why, now)
+		case j.onFail == "halt" && !s.Halted:
+			return []Event{halted(s, ev, why, now)}
+		}
+	}
+	return warned(s, gates, ev.Before, now)
+}
+
+// warned tells, once in a ring, of gates that failed and do not take the change back.
+func warned(s State, gates []Gate, said []health.Judgement, now time.Time) []Event {
+	for _, j := range s.judge(gates, said) {
+		key := Key(j.gate.Gate)
+		if j.said == nil || j.said.Verdict != health.Fail || slices.Contains(s.Warned, key) {
+			continue
+		}
+		return []Event{{Type: EvWarned, Time: now, Ring: s.ringName(), Gate: key, Reason: j.said.Reasons[0], Gates: []health.Judgement{*j.said}}}
+	}
+	return nil
 }
 
 // presence notes when the last ready instance of the new version goes and when one comes back.
@@ -116,95 +214,14 @@ func presence(s State, ev Evidence, now time.Time) []Event {
 	}
 }
 
-// Judge joins the judgements of all gates: one fail fails, one hold holds, none at all is hold.
-// A first release has nothing to compare with and nobody to protect: it passes once it is in force.
-func Judge(s State, ev Evidence) health.Verdict {
-	if s.From == "" {
-		return health.Pass
-	}
-	verdict := health.Pass
-	for _, j := range ev.Gates {
-		switch {
-		case j.Verdict == health.Fail:
-			return health.Fail
-		case j.Verdict != health.Pass:
-			verdict = health.Hold
-		}
-	}
-	if len(ev.Gates) == 0 || len(ev.Gates) < len(s.Gates) {
-		return health.Hold
-	}
-	return verdict
-}
-
-// mayPass reports whether the current ring has baked and is healthy, and if not what it is waiting for.
-func (s State) mayPass(ev Evidence, verdict health.Verdict, now time.Time) (bool, string) {
-	ring := s.Rings[s.Ring]
-	st := s.stage()
-	left := time.Duration(ring.Bake) - now.Sub(st.Baking) + ev.Unwatched
-	switch {
-	case s.Paused:
-		return false, "paused"
-	case !ev.Seen:
-		return false, "no report from the data plane"
-	case !ev.To.ready():
-		return false, fmt.Sprintf("%d of %d instances of %s are ready", ev.To.Ready, ev.To.Wanted, s.To)
-	case verdict != health.Pass:
-		return false, "verdict is hold: " + waitingFor(ev.Gates)
-	case s.From != "" && !s.Hurried && left > 0:
-		return false, fmt.Sprintf("baking for another %s", left.Round(time.Second))
-	default:
-		return true, ""
-	}
-}
-
-func waitingFor(gates []health.Judgement) string {
-	for _, j := range gates {
-		if j.Verdict == health.Hold {
-			return strings.Join(j.Reasons, "; ")
-		}
-	}
-	return "no evidence yet"
-}
-
-// Waiting says in one sentence what a rollout is waiting for.
-func (s State) Waiting(ev Evidence, now time.Time) string {
-	switch s.Phase {
-	case Starting:
-		switch {
-		case !ev.Seen:
-			return "no report from the data plane"
-		case !ev.InForce:
-			return "waiting for the data plane to take up " + s.To
-		case ev.To.ready() && s.Paused:
-			return s.To + " is ready; paused"
-		}
-		if ev.To.Failure != "" {
-			return fmt.Sprintf("waiting for %s to become ready: %s", s.To, ev.To.Failure)
-		}
-		return fmt.Sprintf("waiting for %s to become ready", s.To)
-	case Exposing:
-		return "waiting for the data plane to switch ring " + s.ringName()
-	case Baking:
-		_, why := s.mayPass(ev, Judge(s, ev), now)
-		return why
-	case RollingBack:
-		if !s.Reverted && ev.From.Failure != "" {
-			return fmt.Sprintf("waiting for %s to become ready again: %s", s.From, ev.From.Failure)
-		}
-		if !s.Reverted {
-			return fmt.Sprintf("waiting for %s to become ready again", s.From)
-		}
-		return "waiting for the data plane to switch back to " + s.From
-	default:
-		return s.Reason
-	}
-}
-
 // pass ends the current ring and either enters the next one or ends the rollout.
 func pass(s State, ev Evidence, now time.Time) []Event {
-	events := []Event{{Type: EvPassed, Time: now, Ring: s.ringName(), Gates: ev.Gates, Users: ev.Users}}
-	if s.Ring == len(s.Rings)-1 {
+	passed := Event{Type: EvPassed, Time: now, Ring: s.ringName(), Gates: ev.Gates, Users: ev.Users}
+	if verdict := Judge(s, ev); verdict != health.Pass {
+		passed.Reason = fmt.Sprintf("lane %s does not wait for the gates: %s", s.Lane, s.waitingFor(ev))
+	}
+	events := []Event{passed}
+	if s.Ring == s.last() {
 		return append(events, Event{Type: EvSucceeded, Time: now, To: s.To})
 	}
 	return append(events, exposed(s, s.Ring+1, now))
@@ -214,23 +231,18 @@ func exposed(s State, ring int, now time.Time) Event {
 	return Event{Type: EvExposed, Time: now, Ring: s.Rings[ring].Name, From: s.From, To: s.To}
 }
 
-func halt(s State, ev Evidence, why string, now time.Time) []Event {
+// halted stops the change where it is.
+func halted(s State, ev Evidence, why string, now time.Time) Event {
 	hurt := ev.HurtAt
 	if hurt.IsZero() {
 		hurt = now
 	}
-	return []Event{
-		{Type: EvHalted, Time: now, Ring: s.ringName(), Reason: why, HurtAt: hurt, Gates: ev.Gates, Users: ev.Users},
-		{Type: EvReverting, Time: now, From: s.To, To: s.From, Reason: why},
-	}
+	return Event{Type: EvHalted, Time: now, Ring: s.ringName(), Reason: why, HurtAt: hurt, Gates: ev.Gates, Users: ev.Users}
 }
 
-// firstRing is the innermost ring, or the last one for a first release: there is no one to protect yet.
-func (s State) firstRing() int {
-	if s.From == "" {
-		return len(s.Rings) - 1
-	}
-	return 0
+// revert stops the change and takes it back.
+func revert(s State, ev Evidence, why string, now time.Time) []Event {
+	return []Event{halted(s, ev, why, now), {Type: EvReverting, Time: now, From: s.To, To: s.From, Reason: why}}
 }
 
 func (s State) ringName() string {

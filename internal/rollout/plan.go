@@ -1,64 +1,59 @@
 package rollout
 
 import (
-	"strconv"
-	"time"
-
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/resource"
 )
 
 // Planned is a rollout as its service's plan has it, before anyone has released anything.
 func Planned(spec resource.Resolved) State {
-	s := State{Plan: spec.Plan, Members: spec.Exposure, Salt: spec.Salt, Gates: gatesOf(spec.Gates), Within: spec.Service.Ready.Within}
+	s := State{Plan: spec.Plan, Members: spec.Exposure, Salt: spec.Salt, Within: spec.Service.Ready.Within, Standby: spec.Standby, Units: spec.Service.Units}
+	for _, g := range spec.Gates {
+		s.Gates = append(s.Gates, gateOf(g))
+	}
 	for _, r := range spec.Rings {
-		s.Rings = append(s.Rings, Ring{Name: r.Name, Purpose: r.Purpose, Bake: r.Bake})
+		s.Rings = append(s.Rings, Ring{Name: r.Name, Purpose: r.Purpose, Risk: r.Risk, Bake: r.Bake, Units: r.Units, CoverPeak: r.CoverPeak,
+			MinRequests: r.MinRequests, MinUsers: r.MinUsers, Hours: r.Hours, Approval: r.Approval})
 	}
 	return s
 }
 
-// gatesOf turns a plan's gates into those that are judged.
-func gatesOf(gates []resource.Gate) []health.Gate {
-	var out []health.Gate
-	for _, g := range gates {
-		h := health.Gate{Signal: g.Signal, Compare: g.Compare, Alpha: g.Alpha, MaxRatio: g.MaxRatio, MaxShare: g.MaxShare}
-		if n := g.MinRequests; n != 0 {
-			h.MinRequests = &n
+// Trials are the gates as they judge the state's ring, or before it is entered, with no evidence yet.
+func (s State) Trials(ring int, before bool) []Trial {
+	gates := s.GatesIn(ring, before)
+	trials := make([]Trial, len(gates))
+	for i, g := range gates {
+		switch g.Signal {
+		case health.SignalErrors, health.SignalLatency, health.SignalQuantile:
+			if ring == len(s.Rings)-1 {
+				g.Compare = health.CompareNone // nobody is left on the version before
+			}
+			g.ExpectedShare = s.expectedShare(ring)
+			if g.Signal == health.SignalQuantile {
+				g.ExpectedShare = 0
+			}
 		}
-		if g.Signal == health.SignalLatency {
-			h.Over = strconv.FormatFloat(time.Duration(g.Over).Seconds(), 'g', -1, 64)
+		share := float64(len(s.Rings)) // each ring spends an equal part of the bound
+		g.Alpha /= share
+		if d := g.Distribution; d != nil && d.Alpha > 0 {
+			part := *d
+			part.Alpha /= share
+			g.Distribution = &part
 		}
-		out = append(out, health.Defaults(h))
-	}
-	return out
-}
-
-// Trials are the plan's gates as they judge the state's ring, with no evidence yet.
-func (s State) Trials() []Trial {
-	trials := make([]Trial, len(s.Gates))
-	for i, g := range s.Gates {
-		if s.Everyone() {
-			g.Compare = health.CompareNone // nobody is left on the version before
-		}
-		g.ExpectedShare = s.expectedShare()
-		g.Alpha /= float64(len(s.Rings)) // each ring spends an equal part of the bound
-		trials[i].Gate = g
-		if g.Judges() {
-			trials[i].Process = health.NewProcess(g)
-		}
+		trials[i] = newTrial(g)
 	}
 	return trials
 }
 
 // ByChance reports whether chance alone decides about a ring's members: a percentage, or everyone who is left.
 func (s State) ByChance(ring int) bool {
-	return len(s.Members[ring].Audience) == 0
+	return len(s.Members[ring].Audience) == 0 && len(s.Members[ring].Units) == 0
 }
 
 // expectedShare is the share of the users placed by chance who should be on the new version; 0 when that cannot be
 // said: in a ring with a rule, with such a ring between percentages, or when everyone has it.
-func (s State) expectedShare() float64 {
-	if s.Everyone() || !s.ByChance(s.Ring) {
+func (s State) expectedShare(ring int) float64 {
+	if ring == len(s.Rings)-1 || !s.ByChance(ring) {
 		return 0
 	}
 	chance := false
@@ -68,5 +63,5 @@ func (s State) expectedShare() float64 {
 		}
 		chance = chance || s.ByChance(i)
 	}
-	return s.Members[s.Ring].Percent / 100
+	return s.Members[ring].Percent / 100
 }

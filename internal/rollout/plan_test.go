@@ -25,7 +25,7 @@ func TestTrialsOfEachRing(t *testing.T) {
 	s := planned(fleet.Ring{Name: "staff", Audience: rule}, fleet.Ring{Name: "early", Percent: 5}, fleet.Ring{Name: "broad", Percent: 50}, fleet.Ring{Name: "all"})
 	for ring, expected := range []float64{0, 0.05, 0.5, 0} {
 		s.Ring = ring
-		trials := s.Trials()
+		trials := s.Trials(s.Ring, false)
 		if len(trials) != 2 || trials[1].Gate.Over != "0.3" {
 			t.Fatalf("ring %d: %+v", ring, trials)
 		}
@@ -44,7 +44,7 @@ func TestTrialsOfEachRing(t *testing.T) {
 	}
 	mixed := planned(fleet.Ring{Name: "early", Percent: 5}, fleet.Ring{Name: "staff", Audience: rule}, fleet.Ring{Name: "broad", Percent: 50}, fleet.Ring{Name: "all"})
 	mixed.Ring = 2
-	if got := mixed.Trials()[0].Gate.ExpectedShare; got != 0 {
+	if got := mixed.Trials(mixed.Ring, false)[0].Gate.ExpectedShare; got != 0 {
 		t.Errorf("a rule between percentages: %v is expected", got)
 	}
 }
@@ -53,7 +53,7 @@ func TestTrialsOfEachRing(t *testing.T) {
 func TestATrialWithNothingToJudgeBy(t *testing.T) {
 	s := planned(fleet.Ring{Name: "all"})
 	s.Ring = 0
-	trial := s.Trials()[1]
+	trial := s.Trials(s.Ring, false)[1]
 	for _, step := range []struct {
 		requests, more int64
 		verdict        health.Verdict

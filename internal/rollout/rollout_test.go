@@ -14,7 +14,7 @@ var start = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 
 func example(from string) State {
 	s, _ := Start(State{ID: "shop-2", Service: "shop", From: from, To: "v2", By: "user:ann", Within: fleet.Dur(time.Minute),
-		Gates: []health.Gate{{Signal: "errors"}},
+		Gates: []Gate{{Gate: health.Gate{Signal: "errors"}}},
 		Rings: []Ring{{Name: "canary", Bake: fleet.Dur(30 * time.Minute)}, {Name: "early", Bake: fleet.Dur(time.Hour)}, {Name: "all", Bake: fleet.Dur(time.Hour)}}}, start)
 	return s
 }
@@ -57,8 +57,8 @@ func TestAFirstReleaseGoesStraightToEveryone(t *testing.T) {
 	if got := strings.Join(types, "|"); got != "rollout.ready|stage.exposed all|stage.baking all|stage.passed all|rollout.succeeded" {
 		t.Error(got)
 	}
-	if s.Wanted().Exposure[0] != "v2" {
-		t.Errorf("exposure %v", s.Wanted().Exposure)
+	if s.Wanted("local").Exposure[0] != "v2" {
+		t.Errorf("exposure %v", s.Wanted("local").Exposure)
 	}
 }
 
@@ -96,8 +96,10 @@ func TestWhatHolds(t *testing.T) {
 		change func(*Evidence)
 		why    string
 	}{
-		"no judgement":       {func(e *Evidence) { e.Gates = nil }, "no evidence yet"},
-		"a holding gate":     {func(e *Evidence) { e.Gates[0] = health.Judgement{Verdict: health.Hold, Reasons: []string{"12 of 500"}} }, "12 of 500"},
+		"no judgement": {func(e *Evidence) { e.Gates = nil }, "no evidence yet"},
+		"a holding gate": {func(e *Evidence) {
+			e.Gates[0] = health.Judgement{Gate: health.Gate{Signal: "errors"}, Verdict: health.Hold, Reasons: []string{"12 of 500"}}
+		}, "12 of 500"},
 		"an unseen unit":     {func(e *Evidence) { *e = Evidence{} }, "no report"},
 		"a missing instance": {func(e *Evidence) { e.To.Ready = 1 }, "1 of 2 instances"},
 	} {
@@ -159,11 +161,11 @@ func TestRollbackAfterSuccessWaitsForTheVersionBefore(t *testing.T) {
 	cold := well()
 	cold.From.Ready = 0
 	s, _, now = run(s, cold, now, 5, time.Second)
-	if got := s.Wanted().Exposure[0]; got != "v2" {
+	if got := s.Wanted("local").Exposure[0]; got != "v2" {
 		t.Fatalf("users were sent to %s, which is not ready", got)
 	}
-	if s, _, _ = run(s, well(), now, 2, time.Second); s.Phase != RolledBack || s.Wanted().Exposure[2] != "v1" {
-		t.Fatalf("%s %v", s.Phase, s.Wanted())
+	if s, _, _ = run(s, well(), now, 2, time.Second); s.Phase != RolledBack || s.Wanted("local").Exposure[2] != "v1" {
+		t.Fatalf("%s %v", s.Phase, s.Wanted("local"))
 	}
 }
 
@@ -256,8 +258,8 @@ func TestAnArtifactReplacedStartsItsBakeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s = FoldAll(s, events); s.Phase != Superseded || s.Wanted().Exposure[0] != "v1" {
-		t.Fatalf("%s %v", s.Phase, s.Wanted())
+	if s = FoldAll(s, events); s.Phase != Superseded || s.Wanted("local").Exposure[0] != "v1" {
+		t.Fatalf("%s %v", s.Phase, s.Wanted("local"))
 	}
 	next := example("v1")
 	next.ID, next.To = "shop-3", "v3"

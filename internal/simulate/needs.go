@@ -95,7 +95,7 @@ func (w *world) floor() (most int64) {
 func (w *world) visible(ring int) bool {
 	state := w.plan
 	state.Ring = ring
-	for i, t := range state.Trials() {
+	for i, t := range state.Trials(ring, false) {
 		g := t.Gate
 		if t.Process != nil && (g.Compare == health.CompareStable && w.sick[i] > g.MaxRatio*w.stable[i] || w.sick[i] > g.MaxShare) {
 			return true

@@ -32,7 +32,7 @@ type sides struct{ canary, stable float64 }
 type draws struct{ canary, stable binomial }
 
 func (w *world) enter(s rollout.State, share float64, bad []float64, hour time.Duration, rng *rand.Rand) *stage {
-	st := &stage{w: w, rng: rng, trials: s.Trials(), bad: bad, share: share, bake: w.bake(s.Ring), hour: hour, idle: true}
+	st := &stage{w: w, rng: rng, trials: s.Trials(s.Ring, false), bad: bad, share: share, bake: w.bake(s.Ring), hour: hour, idle: true}
 	st.draws = make([]draws, len(st.trials))
 	for i := range st.trials {
 		st.idle = st.idle && st.trials[i].Process == nil

@@ -185,7 +185,7 @@ func (s *Server) whoGets(r *http.Request, full resource.Resolved, newest *rollou
 	m := rings.Explain(&exposure.Context{TargetingKey: out.User, Attributes: attributes, Timestamp: s.Now().Unix()})
 	out.Ring, out.Why, out.Version = m.Ring, sentenceCase(m.Why), stableOf(newest)
 	if moving {
-		out.Version = newest.Wanted().Exposure[m.Index]
+		out.Version = newest.Wanted("").Exposure[m.Index]
 	}
 	return out
 }

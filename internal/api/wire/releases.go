@@ -16,10 +16,18 @@ type Artifact struct {
 
 // Release asks to release a version of a service.
 type Release struct {
-	Version string            `json:"version" minLength:"1" maxLength:"63" doc:"letters, digits and . _ + -"`
+	Version string            `json:"version,omitempty" maxLength:"63" doc:"letters, digits and . _ + -; empty to release a config alone, with the stable version"`
 	Digest  string            `json:"digest,omitempty" maxLength:"100" doc:"the artifact, put before; may be left out for a version that was released already"`
 	Env     map[string]string `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
 	Replace bool              `json:"replace,omitempty" doc:"give up a rollout of another version that is in flight"`
+
+	Config        string   `json:"config,omitempty" maxLength:"63" doc:"a config of the service; empty for the one that is stable"`
+	NoConfig      bool     `json:"noConfig,omitempty" doc:"without a config"`
+	Lane          string   `json:"lane,omitempty" enum:"sev0,sev1,hotfix,forward" doc:"a way of its own: sev0 straight to the units that are hit, sev1 through the first ring and then to them on approval, hotfix through all rings with shorter bakes, forward to the rings that had what it replaces"`
+	Hit           []string `json:"hit,omitempty" maxItems:"50" doc:"for sev0 and sev1, the units that are hit; default all"`
+	Force         bool     `json:"force,omitempty" doc:"release again what was taken back"`
+	ThroughFreeze bool     `json:"throughFreeze,omitempty" doc:"freezes do not hold it"`
+	Reason        string   `json:"reason,omitempty" maxLength:"500" doc:"why; needed for lane, force and throughFreeze"`
 }
 
 // Releases are the releases of a service.

@@ -1,0 +1,110 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+// situation is everything a step of one service is decided on.
+type situation struct {
+	spec    resource.Resolved
+	live    versioned[Live]
+	rollout versioned[rollout.State]
+	desired map[string]versioned[fleet.Service] // by unit
+	line    rollout.Line
+	moved   bool // where it shall run it runs, so that it may leave where it shall not
+}
+
+// units is where the service shall run. A rollout in flight keeps the units it began with: one that is added or
+// removed meanwhile waits.
+func (s situation) units() []string {
+	if st := s.rollout.value; s.inFlight() && len(st.Units) > 0 {
+		return st.Units
+	}
+	return unitsOf(s.spec)
+}
+
+func unitsOf(spec resource.Resolved) []string {
+	if len(spec.Service.Units) > 0 {
+		return spec.Service.Units
+	}
+	return []string{cmp.Or(spec.Service.Unit, "local")}
+}
+
+// left are units in which it ran and shall not run any more.
+func (s situation) left() []string {
+	return slices.DeleteFunc(slices.Clone(s.live.value.placed()), func(u string) bool { return slices.Contains(s.units(), u) })
+}
+
+func (s situation) inFlight() bool {
+	return s.live.value.Rollout != "" && !s.rollout.value.Phase.Ended()
+}
+
+// active reports whether something may follow by itself: a rollout is in flight, or its predecessor stands by.
+func (s situation) active() bool { return s.inFlight() || s.rollout.value.Standing() }
+
+func (c *Controller) situation(ctx context.Context, service string) (situation, error) {
+	s := situation{desired: map[string]versioned[fleet.Service]{}}
+	var err error
+	// Live first: every write replaces it, so that its revision tells whether what is read after it still holds.
+	if s.live, err = readOrNew[Live](ctx, c.Store, KindLive, service); err != nil {
+		return s, err
+	}
+	s.live.value.Service = service
+	if s.spec, err = c.Catalog.Resolve(ctx, service); err != nil {
+		return s, err
+	}
+	if id := s.live.value.Rollout; id != "" {
+		if s.rollout, err = c.readRollout(ctx, id); err != nil {
+			return s, err
+		}
+	}
+	if s.active() {
+		if s.line, err = c.Line(ctx); err != nil {
+			return s, err
+		}
+	}
+	for _, unit := range slices.Concat(s.units(), s.left()) {
+		if s.desired[unit], err = readOrNew[fleet.Service](ctx, c.Store, KindDesired, unit+"/"+service); err != nil {
+			return s, err
+		}
+	}
+	s.moved = len(s.left()) > 0 && !s.inFlight() && c.runs(s)
+	return s, nil
+}
+
+// runs reports whether the service is ready in all units in which it shall run.
+func (c *Controller) runs(s situation) bool {
+	now := time.Now()
+	for _, unit := range s.units() {
+		status, at := c.Fleet.Observe(unit, s.spec.Name)
+		slot := slotOfStatus(status, s.live.value.In(unit))
+		if now.Sub(at) >= reportAge || status.Generation != s.desired[unit].value.Generation || slot.Wanted == 0 || slot.Ready < slot.Wanted {
+			return false
+		}
+	}
+	return true
+}
+
+// holds are what keeps anything of the service from moving outward now.
+func (c *Controller) holds(sit situation, now time.Time) []rollout.Hold {
+	var holds []rollout.Hold
+	if sit.line.Stopped {
+		holds = append(holds, rollout.Hold{Kind: rollout.HoldLine, Reason: sit.line.Reason + " (" + sit.line.By + ")"})
+	}
+	if c.Calendar == nil {
+		return holds
+	}
+	for _, f := range sit.spec.Freezes {
+		if until, ok := c.Calendar.Active(f.When, now); ok {
+			holds = append(holds, rollout.Hold{Kind: rollout.HoldFreeze, Name: f.Name, Reason: f.Reason, Until: until})
+		}
+	}
+	return holds
+}
