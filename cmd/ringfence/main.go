@@ -3,6 +3,7 @@ package main
 
 import (
 	"os"
+	_ "time/tzdata" // freezes and hours have time zones, also where the system has none
 
 	"github.com/ringfence/ringfence/internal/app"
 	"github.com/ringfence/ringfence/internal/cli"

@@ -21,12 +21,13 @@ import (
 	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/blob"
+	"github.com/ringfence/ringfence/internal/calendar"
 	"github.com/ringfence/ringfence/internal/catalog"
+	"github.com/ringfence/ringfence/internal/check"
 	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/controller"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
-	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
@@ -55,6 +56,7 @@ type server struct {
 	catalog    *catalog.Catalog
 	hub        *link.Hub
 	metrics    *tsdb.DB
+	checks     *check.Pool
 	controller *controller.Controller
 	dataToken  string
 	secure     *tls.Config
@@ -116,10 +118,13 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	if s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(c.Data, "metrics"), Logger: c.Logger}); err != nil {
 		return nil, err
 	}
-	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: func(ctx context.Context, kind, name string) error { return s.controller.InUse(ctx, kind, name) }}
+	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: func(ctx context.Context, kind, name string) error { return s.controller.InUse(ctx, kind, name) },
+		CheckWindow: calendar.Check}
 	s.hub = link.NewHub(s.store, controller.KindDesired, func() { s.controller.Wake() })
+	s.checks = check.NewPool(check.New(check.Options{Commands: filepath.Join(c.Data, "commands")}).Run)
 	s.controller = controller.New(controller.Options{
-		Store: s.store, Fleet: s.hub, Metrics: counting{s.metrics}, Catalog: s.catalog, Logger: c.Logger, Interval: c.Step,
+		Store: s.store, Fleet: s.hub, Metrics: counting{s.metrics}, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
+		Logger: c.Logger, Interval: c.Step,
 	})
 	return s, nil
 }
@@ -142,7 +147,10 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	return group.Wait()
 }
 
-func (s *server) close() error { return errors.Join(s.metrics.Close(), s.store.Close()) }
+func (s *server) close() error {
+	s.checks.Close()
+	return errors.Join(s.metrics.Close(), s.store.Close())
+}
 
 // targets are the gateways and the services' own metrics, as the units last reported them.
 func (s *server) targets() []tsdb.Target {
@@ -179,13 +187,6 @@ func (s *server) serviceTargets(ctx context.Context, unit string, status fleet.S
 		}
 	}
 	return all
-}
-
-// counting fits the metrics to the controller.
-type counting struct{ *tsdb.DB }
-
-func (c counting) Counts(ctx context.Context, service, canary, stable, over string, from, to time.Time) ([]health.Sample, []time.Time, error) {
-	return c.DB.Counts(ctx, tsdb.CountsQuery{Service: service, Canary: canary, Stable: stable, Over: over, From: from, To: to})
 }
 
 // charting fits the metrics to the pages.

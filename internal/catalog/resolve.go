@@ -37,8 +37,60 @@ func (c *Catalog) Resolve(ctx context.Context, service string) (resource.Resolve
 		return resource.Resolved{}, err
 	}
 	resolved, err := Resolve(service, svc, plan, segmentsOf(all))
+	if err != nil {
+		return resolved, err
+	}
 	resolved.Labels = labels
+	if resolved.Freezes, err = c.freezes(ctx, service, labels); err != nil {
+		return resolved, err
+	}
+	resolved.Groups, err = c.groups(ctx, resolved.Rings)
 	return resolved, err
+}
+
+// freezes are those that concern a service, at some time or other.
+func (c *Catalog) freezes(ctx context.Context, service string, labels map[string]string) ([]resource.NamedFreeze, error) {
+	docs, err := c.every(ctx, resource.KindFreeze, "")
+	if err != nil {
+		return nil, err
+	}
+	all, err := decodeAll(docs)
+	if err != nil {
+		return nil, err
+	}
+	var list []resource.NamedFreeze
+	for _, r := range all {
+		f, err := resource.As[resource.Freeze](r)
+		if err != nil {
+			return nil, err
+		}
+		if f.Concerns(service, labels) {
+			list = append(list, resource.NamedFreeze{Name: r.Metadata.Name, Freeze: f})
+		}
+	}
+	return list, nil
+}
+
+// groups are the members of the groups that approve for some ring.
+func (c *Catalog) groups(ctx context.Context, rings []resource.Ring) (map[string][]string, error) {
+	groups := map[string][]string{}
+	for _, ring := range rings {
+		if ring.Approval == nil {
+			continue
+		}
+		for _, name := range ring.Approval.From {
+			r, err := c.Get(ctx, resource.KindGroup, name)
+			if err != nil {
+				return nil, err
+			}
+			g, err := resource.As[resource.Group](r)
+			if err != nil {
+				return nil, err
+			}
+			groups[name] = g.Members
+		}
+	}
+	return groups, nil
 }
 
 // Resolve puts a service together with its plan and segments.
