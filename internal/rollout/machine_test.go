@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/resource"
 	"pgregory.net/rapid"
 )
 
@@ -28,7 +29,11 @@ func newMachine(t *rapid.T) *machine {
 		s.From = "v1"
 	}
 	for i := range n {
-		s.Rings = append(s.Rings, Ring{Name: string(rune('a' + i)), Bake: fleet.Dur(time.Duration(i+1) * time.Minute)})
+		r := Ring{Name: string(rune('a' + i)), Bake: fleet.Dur(time.Duration(i+1) * time.Minute)}
+		if rapid.IntRange(0, 3).Draw(t, "green") == 0 {
+			r.Approval = &resource.Approval{From: []string{"sre"}, Need: "any"}
+		}
+		s.Rings = append(s.Rings, r)
 	}
 	var started Event
 	m.s, started = Start(s, m.now)
@@ -43,12 +48,15 @@ func (m *machine) Observe(t *rapid.T) {
 		To:   Instances{Ready: rapid.IntRange(0, 2).Draw(t, "to"), Wanted: 2},
 		From: Instances{Ready: rapid.IntRange(0, 2).Draw(t, "from"), Wanted: 2},
 	}
+	if rapid.IntRange(0, 4).Draw(t, "held") == 0 {
+		m.ev.Holds = []Hold{{Kind: HoldFreeze, Reason: "xmas"}}
+	}
 	if rapid.IntRange(0, 9).Draw(t, "judged") > 0 {
 		m.ev.Gates = []health.Judgement{{Verdict: rapid.SampledFrom(verdicts).Draw(t, "verdict"), Gate: health.Gate{Signal: "errors"}, Reasons: []string{"so many"}}}
 	}
 }
 
-func (m *machine) Pass(t *rapid.T) { // a moment in which all is well
+func (m *machine) Pass(*rapid.T) { // a moment in which all is well
 	m.ev = Evidence{Seen: true, InForce: true, To: Instances{Ready: 2, Wanted: 2}, From: Instances{Ready: 2, Wanted: 2},
 		Gates: []health.Judgement{{Verdict: health.Pass, Gate: health.Gate{Signal: "errors"}}}}
 }
@@ -86,6 +94,22 @@ func (m *machine) Command(t *rapid.T) {
 	}
 }
 
+// Approve gives, or refuses, an approval as someone who may or may not give it.
+func (m *machine) Approve(t *rapid.T) {
+	who := rapid.SampledFrom([]string{"user:ann", "user:bob", "user:eve"}).Draw(t, "who")
+	refuse := rapid.IntRange(0, 5).Draw(t, "refuse") == 0
+	events, err := Approve(m.s, "", who, "", refuse, groups, m.now)
+	if err == nil && who == "user:eve" {
+		t.Fatal("one of no group decides")
+	}
+	if err == nil && who == "user:ann" && !refuse {
+		t.Fatal("who released it approves it")
+	}
+	m.record(t, m.s, events)
+}
+
+var groups = map[string][]string{"sre": {"ann", "bob"}}
+
 func (m *machine) Step(t *rapid.T) {
 	before := m.s
 	events := Next(m.s, m.ev, m.now)
@@ -104,6 +128,16 @@ func (m *machine) outward(t *rapid.T, before State, events []Event) {
 		}
 		if before.Paused || before.Halted {
 			t.Fatalf("%s while stopped", e.Type)
+		}
+		if e.Type == EvExposed && len(m.ev.Holds) > 0 {
+			t.Fatalf("ring %s is entered in spite of %v", e.Ring, m.ev.Holds)
+		}
+		if e.Type == EvExposed && before.From != "" {
+			i := before.ringIndex(e.Ring)
+			approved := slices.ContainsFunc(before.Approved, func(a Approved) bool { return a.Ring == e.Ring && a.By == "user:bob" })
+			if before.Rings[i].Approval != nil && !approved {
+				t.Fatalf("ring %s is entered without approval", e.Ring)
+			}
 		}
 		if e.Type == EvExposed && before.Phase == Starting {
 			continue // the first ring needs a ready version, no verdict
@@ -178,7 +212,7 @@ func TestHarmEndsOnTheVersionBefore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t)
 		for range rapid.IntRange(0, 30).Draw(t, "steps") {
-			rapid.SampledFrom([]func(*rapid.T){m.Pass, m.Wait, m.Step, m.Command}).Draw(t, "action")(t)
+			rapid.SampledFrom([]func(*rapid.T){m.Pass, m.Wait, m.Step, m.Command, m.Approve}).Draw(t, "action")(t)
 		}
 		if m.s.Phase.Ended() || m.s.From == "" {
 			t.Skip("it has ended")
@@ -190,6 +224,9 @@ func TestHarmEndsOnTheVersionBefore(t *testing.T) {
 				t.Skip("stopped before the first ring")
 			}
 			m.Step(t)
+			if m.s.Phase == Starting {
+				t.Skip("it waits for approval, and nobody has it")
+			}
 		}
 		for range 5 {
 			m.Step(t)

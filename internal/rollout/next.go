@@ -94,14 +94,14 @@ func nextRing(s State, ev Evidence, now time.Time) []Event {
 		}
 		return []Event{{Type: EvBaking, Time: now, Ring: s.ringName()}}
 	}
+	if e := warned(s, s.GatesIn(s.Ring, false), ev.Gates, now); e != nil {
+		return e
+	}
 	verdict := Judge(s, ev)
 	if ready, _ := s.mayPass(ev, verdict, now); ready {
 		if events := nextOutward(s, ev, now); events != nil {
 			return events
 		}
-	}
-	if e := warned(s, s.GatesIn(s.Ring, false), ev.Gates, now); e != nil {
-		return e
 	}
 	if st := s.stage(); st.Verdict != verdict {
 		return []Event{{Type: EvJudged, Time: now, Ring: st.Ring, Gates: ev.Gates, Users: ev.Users, Reason: string(verdict)}}
