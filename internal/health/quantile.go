@@ -3,6 +3,7 @@ package health
 import (
 	"fmt"
 	"math"
+	"sort"
 
 	"github.com/ringfence/ringfence/internal/errs"
 )
@@ -27,8 +28,8 @@ import (
 //
 // The pairs. In each sample the requests of both sides over about stable's quantile so far, times maxRatio for the canary,
 // are compared as counts of bad events are (see Ladder). What moves both sides alike, and any share of the traffic, is
-// harmless to it. The first sample has none before it to say what to look at, and takes what both sides together have: who
-// belongs to which side is not used.
+// harmless to it. The first sample has none before it to say what to look at, and takes a bound by what both sides
+// together have: who belongs to which side is not used.
 type Quantile struct {
 	gate    Gate
 	refused string
@@ -58,10 +59,7 @@ func NewQuantile(gate Gate) *Quantile {
 	}
 	q.tails = newMixture(1-q.gate.Quantile, tunedFor, tunedAt, more)
 	q.grid.ratio = q.gate.MaxRatio
-	q.enough = 1
-	for q.tails.value(less, 0, float64(q.enough)) < q.edge() { // at most some thousands of times a dozen
-		q.enough = q.enough + q.enough/50 + 1
-	}
+	q.enough = int64(sort.Search(1<<24, func(n int) bool { return q.tails.value(less, 0, float64(n)) >= q.edge() }))
 	return q
 }
 
@@ -137,11 +135,11 @@ func (q *Quantile) limitEvidence() float64 {
 func (q *Quantile) compare() {
 	g := &q.grid
 	canary, stable := &g.sample[0], &g.sample[1]
-	k := q.place(overs{}, g.sides[1])
+	k := min(q.place(overs{}, g.sides[1]), len(g.bounds)-1)
 	if g.sides[1].n == 0 {
-		k = q.place(*canary, *stable)
+		k = max(q.place(*canary, *stable), 1) - 1 // the bound before, since much of what is over it may be harm
 	}
-	if k < len(g.bounds) {
+	if len(g.bounds) > 0 {
 		slow, slower := stable.most[k], canary.over(g.scaled[k])
 		rho := float64(canary.n) / float64(canary.n+stable.n)
 		q.pairs.add(rho, slower, slower+slow)

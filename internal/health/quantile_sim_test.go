@@ -110,9 +110,9 @@ func TestQuantileFalseStops(t *testing.T) {
 			return latencies(int(40*day(at)), 0.3*day(at)), latencies(50, 0.3*day(at))
 		}},
 	} {
-		runs := 60
+		runs := 25
 		if testing.Short() {
-			runs = 20
+			runs = 10
 		}
 		const alpha = 0.05
 		tc.gate.Alpha = alpha
@@ -149,6 +149,33 @@ func TestQuantilePower(t *testing.T) {
 		t.Logf("%s: %.0f %% at minute %.1f", tc.name, 100*share, mean)
 		if share < tc.least || mean > tc.soonest {
 			t.Errorf("%s: %v are stopped, at minute %v", tc.name, share, mean)
+		}
+	}
+}
+
+// Neither witness wins anything on average while both sides are alike, be it in the first sample, which says itself what to
+// look at, or in a later one.
+func TestQuantileWitnessesAreFair(t *testing.T) {
+	const runs = 6000
+	for name, b := range map[string]classes{"fine": eighths, "coarse": {.01, .05, .1, .3, 1, 3, 10}} {
+		w := world{b, map[side][]uint8{}}
+		r := rand.New(rand.NewPCG(5, 5))
+		var bands, pairs [2]float64
+		for range runs {
+			q := NewQuantile(Gate{Signal: SignalQuantile, Quantile: 0.9})
+			for i := range 2 {
+				if err := q.Add(HistogramSample{Bounds: b, Canary: w.draw(r, latencies(60, 0.3)), Stable: w.draw(r, latencies(200, 0.3))}); err != nil {
+					t.Fatal(err)
+				}
+				bands[i] += math.Exp(q.bandsEvidence(math.Inf(-1))) / runs
+				pairs[i] += math.Exp(q.pairs.value()) / runs
+			}
+		}
+		t.Logf("%s: bands %.3f, pairs %.3f", name, bands, pairs)
+		for i := range 2 {
+			if bands[i] > 1.05 || pairs[i] > 1.1 { // their spread over so many runs is about 0.03
+				t.Errorf("%s, sample %d: on average the bands have %v and the pairs %v, expected at most 1", name, i, bands[i], pairs[i])
+			}
 		}
 	}
 }
