@@ -30,9 +30,9 @@ func (s *Server) artifacts() {
 	const path = "/v1/artifacts/{digest}"
 	register(s, operation{method: http.MethodPut, path: path, id: "putArtifact", tag: "artifacts",
 		summary: "Keeps an artifact under its digest", about: "The body is the artifact itself. It is kept only when it has the digest; putting it again changes nothing.",
-		route: route{action: policy.Change, maxBody: catalog.MaxArtifact, stream: true}}, s.putArtifact)
+		route: route{action: policy.Decide, maxBody: catalog.MaxArtifact, stream: true}}, s.putArtifact)
 	register(s, operation{method: http.MethodHead, path: path, id: "headArtifact", tag: "artifacts", summary: "Says whether an artifact is here",
-		route: route{action: policy.Fetch}}, s.headArtifact)
+		route: route{action: policy.Decide}}, s.headArtifact)
 	register(s, operation{method: http.MethodGet, path: path, id: "getArtifact", tag: "artifacts", summary: "Answers an artifact", media: binary,
 		about: "An answer that breaks off was damaged; whoever reads checks the digest.",
 		route: route{action: policy.Fetch, stream: true}}, s.getArtifact)

@@ -15,7 +15,7 @@ func (s *Server) releases() {
 	const path = "/v1/services/{service}/releases"
 	register(s, operation{method: http.MethodPost, path: path, id: "release", tag: "releases",
 		summary: "Releases a version and starts its rollout", about: "Asking again for the same release answers the rollout that it has.",
-		route: route{action: policy.Change, keyed: true}}, s.release)
+		route: route{action: policy.Decide, keyed: true}}, s.release)
 	register(s, operation{method: http.MethodGet, path: path, id: "listReleases", tag: "releases", summary: "Lists the releases of a service",
 		route: route{action: policy.Read}}, s.listReleases)
 }

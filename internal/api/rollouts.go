@@ -26,7 +26,7 @@ func (s *Server) rollouts() {
 		rollout.Rollback: "Takes a rollout back, also after it has succeeded",
 	} {
 		register(s, operation{method: http.MethodPost, path: "/v1/rollouts/{rollout}/" + string(verb), id: string(verb) + "Rollout", tag: "rollouts",
-			summary: summary, about: "Asking for what is so already changes nothing.", route: route{action: policy.Change, keyed: true}},
+			summary: summary, about: "Asking for what is so already changes nothing.", route: route{action: policy.Decide, keyed: true}},
 			func(ctx context.Context, in *commandInput) (*answered[wire.Rollout], error) {
 				reason := ""
 				if in.Body != nil {

@@ -18,6 +18,8 @@ type Options struct {
 	Releases  Releases
 	Artifacts Artifacts
 	Rollouts  Rollouts
+	Decisions Decisions
+	Configs   Configs
 	Hub       Hub
 	Logs      Logs
 	Store     Store
@@ -61,6 +63,9 @@ func New(o Options) (*Server, error) {
 	s.releases()
 	s.services()
 	s.rollouts()
+	s.approvals()
+	s.line()
+	s.configs()
 	s.events()
 	s.units()
 	s.backup()

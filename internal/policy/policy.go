@@ -12,12 +12,13 @@ type Role string
 // The roles.
 const (
 	Admin     Role = "admin"     // everything
+	Operator  Role = "operator"  // releasing and deciding on rollouts, and reading
 	Viewer    Role = "viewer"    // reading, without artifacts and backups
 	DataPlane Role = "dataplane" // what a data plane needs to run its unit, and nothing else
 )
 
 // Roles are all roles.
-var Roles = []Role{Admin, Viewer, DataPlane}
+var Roles = []Role{Admin, Operator, Viewer, DataPlane}
 
 // Action is what a request does, as coarse as roles tell apart.
 type Action string
@@ -27,14 +28,16 @@ const (
 	Anyone  Action = "anyone"  // needs no sign-in: health, the API's own description
 	Self    Action = "self"    // asking who one is; every principal may
 	Read    Action = "read"    // what is declared, what runs, the record, the metrics
-	Change  Action = "change"  // whatever changes state
+	Decide  Action = "decide"  // releasing, and what people decide of rollouts: approvals, commands, the line
+	Change  Action = "change"  // whatever else changes state: what is declared, and who may sign in
 	Fetch   Action = "fetch"   // the content of artifacts
 	Operate Action = "operate" // what a data plane does for its unit
 	Export  Action = "export"  // a copy of everything, hashed tokens included
 )
 
 var granted = map[Role][]Action{
-	Admin:     {Self, Read, Change, Fetch, Operate, Export},
+	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export},
+	Operator:  {Self, Read, Decide},
 	Viewer:    {Self, Read},
 	DataPlane: {Self, Fetch, Operate},
 }
@@ -42,7 +45,7 @@ var granted = map[Role][]Action{
 // Principal is someone who has signed in.
 type Principal struct {
 	Name string `json:"name" doc:"name of the token"`
-	Role Role   `json:"role" enum:"admin,viewer,dataplane" doc:"what it is trusted with"`
+	Role Role   `json:"role" enum:"admin,operator,viewer,dataplane" doc:"what it is trusted with"`
 }
 
 // Actor is the principal as it stands in events.
@@ -64,5 +67,5 @@ func Allow(p Principal, a Action) error {
 		return nil
 	}
 	return errs.E(errs.Denied, "%s has the role %s, which may not do this (%s)", p.Name, p.Role, a).
-		Next("Use a token whose role may: admin may do everything.")
+		Next("Use a token whose role may: operator may release and decide on rollouts, admin may do everything.")
 }

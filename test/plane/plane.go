@@ -124,7 +124,8 @@ func Start(t testing.TB) *Plane {
 	hub := link.NewHub(p.Store, controller.KindDesired, func() { p.Controller.Wake() })
 	p.Controller = controller.New(controller.Options{Store: p.Store, Fleet: hub, Metrics: NoMetrics{}, Catalog: declared, Logger: logger, Interval: 50 * time.Millisecond})
 	p.Server, err = api.New(api.Options{
-		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
+		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared,
+		Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
 		Access: access.Tokens{Store: p.Store}, Logger: logger, Version: "test",
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 		UI:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") }),

@@ -70,6 +70,43 @@ type Reason struct {
 	Reason string `json:"reason,omitempty" maxLength:"500" doc:"why, for the record"`
 }
 
+// Decision is what a person decides of an approval.
+type Decision struct {
+	Ring   string `json:"ring,omitempty" maxLength:"63" doc:"the ring that may, or may not, be entered; default the one that is next"`
+	Reason string `json:"reason,omitempty" maxLength:"500" doc:"why, for the record"`
+}
+
+// Approvals are the approvals that rollouts wait for.
+type Approvals struct {
+	Items []Approval `json:"items"`
+}
+
+// Approval is one approval that a rollout waits for, or will wait for.
+type Approval struct {
+	Rollout string             `json:"rollout" doc:"the rollout's ID"`
+	Service string             `json:"service"`
+	From    string             `json:"from" doc:"what runs"`
+	To      string             `json:"to" doc:"what is rolled out"`
+	Ring    string             `json:"ring" doc:"the ring that it wants to enter"`
+	Missing string             `json:"missing" doc:"whose approval it is"`
+	Since   time.Time          `json:"since,omitzero" doc:"when it was asked for; none while the ring before still bakes"`
+	By      string             `json:"by" doc:"who released it"`
+	Given   []rollout.Approved `json:"given,omitempty" doc:"approvals of this ring so far"`
+}
+
+// Config asks for a version of a service's configuration.
+type Config struct {
+	Version string            `json:"version" minLength:"1" maxLength:"63" doc:"letters, digits and . _ -"`
+	Env     map[string]string `json:"env,omitempty" maxProperties:"256" doc:"environment of every instance"`
+	Files   map[string]string `json:"files,omitempty" maxProperties:"64" doc:"files by relative path, at most 256 KiB together"`
+	Note    string            `json:"note,omitempty" maxLength:"500" doc:"what it is for"`
+}
+
+// Configs are the versions of a service's configuration.
+type Configs struct {
+	Items []resource.Config `json:"items"`
+}
+
 // EvidenceOf turns what the controller sees into what is answered.
 func EvidenceOf(ev rollout.Evidence) *Evidence {
 	return &Evidence{
