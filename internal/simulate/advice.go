@@ -22,6 +22,7 @@ func (w *world) advise(c Case, r Report) []string {
 		}
 	}
 	advice = append(advice, w.floors()...)
+	advice = append(advice, w.given(c)...)
 	tolerated := len(r.Needs) > 0 && !slices.ContainsFunc(r.Needs, func(n Need) bool { return w.visible(w.ring(n.Ring)) })
 	if tolerated {
 		add("The gates tolerate this regression: it is within their maxRatio and maxShare, so no bake, size or traffic shows it.")
@@ -52,25 +53,27 @@ func (w *world) ring(name string) int {
 
 // floors names the rings in which the requests that gates ask for come later than the bake ends.
 func (w *world) floors() []string {
-	floor := w.floor()
 	var out []string
 	for i, r := range w.plan.Rings {
+		floor := w.floor(i, w.shares[i])
 		rate := w.traffic * w.shares[i]
 		wait := float64(floor) / rate
 		switch {
+		case float64(r.MinUsers) > math.Round(w.shares[i]*w.users):
+			out = append(out, fmt.Sprintf("Ring %s asks for %d users and has no more than %.0f: a release waits there for ever.", r.Name, r.MinUsers, w.shares[i]*w.users))
 		case wait > (w.bake(i) + patience).Seconds():
-			out = append(out, fmt.Sprintf("Ring %s does not get the %d requests that its gates ask for: a release waits there for ever. Give it more users, or its gates a smaller minRequests.",
+			out = append(out, fmt.Sprintf("Ring %s does not get the %d requests that it asks for: a release waits there for ever. Give it more users, or it and its gates a smaller minRequests.",
 				r.Name, floor))
 		case wait > w.bake(i).Seconds():
-			out = append(out, fmt.Sprintf("Ring %s gets the %d requests that its gates ask for after %s, later than its bake of %s ends.",
-				r.Name, floor, span(time.Duration(wait*float64(time.Second))), r.Bake))
+			out = append(out, fmt.Sprintf("Ring %s gets the %d requests that it asks for after %s, later than its bake of %s ends.",
+				r.Name, floor, span(time.Duration(wait*float64(time.Second))), fleet.Dur(w.bake(i).Truncate(time.Second))))
 		}
 	}
 	return out
 }
 
 func (w *world) sentence(n Need) string {
-	bake := w.plan.Rings[w.ring(n.Ring)].Bake
+	bake := span(w.bake(w.ring(n.Ring)))
 	if n.Power >= Power {
 		s := fmt.Sprintf("Ring %s suffices: it sees the regression in %s of the releases", n.Ring, percent(n.Power))
 		if n.HalfMinutes != nil && n.BakeMinutes != nil {

@@ -29,7 +29,8 @@ func (c coverage) share() float64 {
 
 // measure finds the share of the users that each ring and those before it hold, and what had to be assumed for that.
 func (c Case) measure() (shares []float64, assumed []string, err error) {
-	m := measuring{Case: c, all: coverage{named: map[string]float64{}}, used: map[string]bool{}}
+	m := measuring{Case: c, used: map[string]bool{}}
+	m.places()
 	for i, r := range c.Plan.Rings {
 		if i == len(c.Plan.Rings)-1 {
 			shares = append(shares, 1)
@@ -38,7 +39,10 @@ func (c Case) measure() (shares []float64, assumed []string, err error) {
 		if err := m.ring(r); err != nil {
 			return nil, nil, err
 		}
-		shares = append(shares, m.all.share())
+		shares = append(shares, m.share())
+	}
+	if sum := m.placed(); sum > 1+1e-9 {
+		return nil, nil, errs.E(errs.Invalid, "the units hold %s of the users together, expected at most 100 %%", percent(sum))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Shares)) {
 		if !m.used[name] {
@@ -54,12 +58,74 @@ func (c Case) measure() (shares []float64, assumed []string, err error) {
 
 type measuring struct {
 	Case
-	all     coverage
-	used    map[string]bool // names whose share was given and needed
+	all     *coverage            // that which a ring is being added to
+	rest    coverage             // of the users in no unit that the plan names
+	units   map[string]*coverage // of those in one that it names
+	parts   map[string]float64   // of the users, by such a unit
+	used    map[string]bool      // names whose share was given and needed
 	assumed []string
 }
 
+// places finds the units that the plan names, and how many of the users are in each.
+func (m *measuring) places() {
+	m.rest, m.units, m.parts = coverage{named: map[string]float64{}}, map[string]*coverage{}, map[string]float64{}
+	for _, r := range m.Plan.Rings {
+		for _, u := range r.Units {
+			m.units[u] = &coverage{named: map[string]float64{}}
+		}
+	}
+	for _, u := range slices.Sorted(maps.Keys(m.units)) {
+		s, given := m.Shares[u]
+		if !given {
+			s = 1 / float64(len(m.units)+1)
+			m.assumed = append(m.assumed, fmt.Sprintf("unit %s holds %s of the users", u, percent(s)))
+		}
+		m.used[u], m.parts[u] = true, s
+	}
+}
+
+// placed is the share of the users in units that the plan names.
+func (m *measuring) placed() (sum float64) {
+	for _, u := range slices.Sorted(maps.Keys(m.parts)) {
+		sum += m.parts[u]
+	}
+	return sum
+}
+
+// share is that of all users whom the rings so far hold.
+func (m *measuring) share() float64 {
+	sum := max(0, 1-m.placed()) * m.rest.share()
+	for _, u := range slices.Sorted(maps.Keys(m.units)) {
+		sum += m.parts[u] * m.units[u].share()
+	}
+	return min(1, sum)
+}
+
+// ring adds a ring everywhere, or only in its units.
 func (m *measuring) ring(r resource.Ring) error {
+	places := []*coverage{&m.rest}
+	for _, u := range slices.Sorted(maps.Keys(m.units)) {
+		if len(r.Units) == 0 || slices.Contains(r.Units, u) {
+			places = append(places, m.units[u])
+		}
+	}
+	if len(r.Units) > 0 {
+		places = places[1:]
+	}
+	for _, place := range places {
+		m.all = place
+		if err := m.ringIn(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *measuring) ringIn(r resource.Ring) error {
+	if r.Audience.Everyone() {
+		m.all.percent = 1
+		return nil
+	}
 	if s, given := m.Shares[r.Name]; given && r.Audience.Percent == nil && r.Audience.Segment != r.Name {
 		m.used[r.Name] = true
 		m.all.named["ring "+r.Name] = s
@@ -109,6 +175,8 @@ func (m *measuring) segment(name string, depth int) error {
 func (m *measuring) assume(name string) {
 	if _, known := m.all.named[name]; !known {
 		m.all.named[name] = defaultShare
-		m.assumed = append(m.assumed, fmt.Sprintf("%s holds %s of the users", name, percent(defaultShare)))
+		if said := fmt.Sprintf("%s holds %s of the users", name, percent(defaultShare)); !slices.Contains(m.assumed, said) {
+			m.assumed = append(m.assumed, said)
+		}
 	}
 }

@@ -10,5 +10,9 @@
 // other. Time passes in steps of five seconds where a ring begins, which grow to a minute, or in long bakes to a 720th of them;
 // every step gives each gate one sample. Gates are asked whenever their answer could move the rollout.
 //
+// Only gates that count requests are simulated; all others pass at once. Nobody is waited for: approvals are given and
+// hours are open when they are needed. A bake that has to cover the peak lasts until the busiest hour of the day's curve has
+// passed, or for a day where the traffic has none. The report says which of this the plan met.
+//
 // Equal cases give equal reports, however many processors work on them: run i draws from the seed and i alone.
 package simulate

@@ -79,25 +79,42 @@ func (w *world) need(ctx context.Context, ring, runs int, seed uint64) (Need, er
 
 // stay is how long a healthy change is in a ring of a given size: its bake, or longer where traffic comes slowly.
 func (w *world) stay(ring int, share float64) time.Duration {
-	seconds := float64(w.floor()) / (w.traffic * share)
+	seconds := float64(w.floor(ring, share)) / (w.traffic * share)
 	return max(w.bake(ring), time.Duration(min(seconds, patience.Seconds())*float64(time.Second)))
 }
 
-// floor is the most requests that a gate asks for.
-func (w *world) floor() (most int64) {
-	for _, g := range w.plan.Gates {
-		most = max(most, *g.MinRequests)
+// floor is the most requests that a ring of a given size or one of its gates asks for.
+func (w *world) floor(ring int, share float64) int64 {
+	most := w.asked(ring, share)
+	for _, g := range w.plan.GatesIn(ring, false) {
+		if n := g.MinRequests; n != nil && counted(g.Signal) && !g.Informing {
+			most = max(most, *n)
+		}
 	}
 	return most
+}
+
+// asked is how many requests the ring itself asks for; for users, in how many these have come.
+func (w *world) asked(ring int, share float64) int64 {
+	r := w.plan.Rings[ring]
+	all, users := share*w.users, float64(r.MinUsers)
+	switch {
+	case users == 0:
+		return r.MinRequests
+	case users > math.Round(all):
+		return math.MaxInt64 / 2 // there are not so many
+	}
+	return max(r.MinRequests, int64(math.Ceil(-all*math.Log1p(-min(users-0.5, all-0.5)/all))))
 }
 
 // visible reports whether any gate can tell the regression from health in a ring.
 func (w *world) visible(ring int) bool {
 	state := w.plan
 	state.Ring = ring
-	for i, t := range state.Trials(ring, false) {
+	for _, t := range state.Trials(ring, false) {
 		g := t.Gate
-		if t.Process != nil && (g.Compare == health.CompareStable && w.sick[i] > g.MaxRatio*w.stable[i] || w.sick[i] > g.MaxShare) {
+		stable, sick := w.stable[g.Signal], w.sick[g.Signal]
+		if t.Process != nil && bears(g) && (g.Compare == health.CompareStable && sick > g.MaxRatio*stable || sick > g.MaxShare) {
 			return true
 		}
 	}

@@ -34,7 +34,7 @@ type outcome struct {
 type run struct {
 	w     *world
 	rng   *rand.Rand
-	bad   []float64
+	bad   rates
 	state rollout.State
 	ev    rollout.Evidence
 	took  time.Duration
@@ -43,16 +43,17 @@ type run struct {
 	until int64  // requests to the new version before which the gates can only hold
 }
 
-func (w *world) run(rng *rand.Rand, bad []float64) outcome {
+func (w *world) run(rng *rand.Rand, bad rates) outcome {
 	ready := rollout.Instances{Ready: 1, Wanted: 1}
 	r := &run{w: w, rng: rng, bad: bad, ev: rollout.Evidence{Seen: true, InForce: true, To: ready, From: ready}}
 	if w.swing > 0 {
 		r.hour = time.Duration(rng.Float64() * float64(day)) // people release at all times
 	}
+	r.ev.Before = w.before(0)
 	r.state, _ = rollout.Start(w.plan, epoch)
 	r.decide()
 	var userMinutes float64
-	for r.stage != nil && r.state.Phase != rollout.RollingBack && !r.state.Phase.Ended() && r.stage.at <= r.stage.bake+patience {
+	for r.goesOn() {
 		d, stopped := r.stage.step()
 		r.took += d
 		userMinutes += r.stage.share * w.users * d.Minutes()
@@ -70,9 +71,20 @@ func (w *world) run(rng *rand.Rand, bad []float64) outcome {
 		o.ending = detected
 	case rollout.Succeeded:
 		o.ending = passed
+	default:
+		if r.stopped() {
+			o.ending = detected
+		}
 	}
 	return o
 }
+
+func (r *run) goesOn() bool {
+	return r.stage != nil && r.state.Phase != rollout.RollingBack && !r.state.Phase.Ended() && !r.stopped() && r.stage.at <= r.stage.bake+patience
+}
+
+// stopped says whether a gate keeps the rollout where it is until a person acts.
+func (r *run) stopped() bool { return r.state.Halted || r.stage != nil && r.stage.over > 0 }
 
 // decide asks rollout.Next until it has to wait.
 func (r *run) decide() {
@@ -87,17 +99,29 @@ func (r *run) decide() {
 		if len(r.state.Stages) > entered {
 			r.stage = r.w.enter(r.state, r.w.shares[r.state.Ring], r.bad, r.hour+r.took, r.rng)
 			r.judge() // each ring begins without evidence
+			r.ev.Before = r.w.before(r.state.Ring + 1)
 		}
 	}
 }
 
 func (r *run) judge() {
 	r.ev.Gates = make([]health.Judgement, len(r.stage.trials))
-	r.until = 0
+	r.ev.Requests, r.ev.Users = r.stage.seen(), r.stage.users()
+	r.ev.Peak.Covered = r.stage.at >= r.stage.bake
+	r.until = r.w.asked(r.state.Ring, r.stage.share)
 	for i := range r.stage.trials {
-		j := r.stage.trials[i].Judgement()
+		j := r.stage.judgement(i)
 		r.ev.Gates[i], r.until = j, max(r.until, r.stage.seen()+j.Evidence.MoreRequests)
 	}
+}
+
+// before are passes of all gates that are asked before a ring is entered.
+func (w *world) before(ring int) []health.Judgement {
+	var all []health.Judgement
+	for _, g := range w.plan.GatesIn(ring, true) {
+		all = append(all, passing(g))
+	}
+	return all
 }
 
 // alone lets a change with the regression stay in one ring of a given size, and returns when it is seen there; false

@@ -51,11 +51,11 @@ func Run(ctx context.Context, c Case) (Report, error) {
 }
 
 func (w *world) signals() []Signal {
-	var all []Signal
+	all := []Signal{}
 	seen := map[string]bool{}
-	for i, g := range w.plan.Gates {
-		if !seen[g.Signal] {
-			all = append(all, Signal{Signal: g.Signal, Baseline: w.stable[i], Regression: w.sick[i]})
+	for _, g := range w.plan.Gates {
+		if !seen[g.Signal] && counted(g.Signal) {
+			all = append(all, Signal{Signal: g.Signal, Baseline: w.stable[g.Signal], Regression: w.sick[g.Signal]})
 		}
 		seen[g.Signal] = true
 	}

@@ -16,7 +16,11 @@ type stage struct {
 	w      *world
 	rng    *rand.Rand
 	trials []rollout.Trial
-	bad    []float64 // by gate, chance that a request to the new version is bad
+	bad    []float64 // by trial, chance that a request to the new version is bad
+	usual  []float64 // by trial, to the version before
+	counts []bool    // by trial, whether it is of counts, which alone are simulated
+	bears  []bool    // by trial, whether its failure stops anything
+	over   int       // trials that bear weight and have failed
 	share  float64   // of the requests that go to the new version
 	bake   time.Duration
 	at     time.Duration // since the ring was entered
@@ -31,14 +35,24 @@ type sides struct{ canary, stable float64 }
 
 type draws struct{ canary, stable binomial }
 
-func (w *world) enter(s rollout.State, share float64, bad []float64, hour time.Duration, rng *rand.Rand) *stage {
-	st := &stage{w: w, rng: rng, trials: s.Trials(s.Ring, false), bad: bad, share: share, bake: w.bake(s.Ring), hour: hour, idle: true}
+func (w *world) enter(s rollout.State, share float64, bad rates, hour time.Duration, rng *rand.Rand) *stage {
+	st := &stage{w: w, rng: rng, trials: s.Trials(s.Ring, false), share: share, bake: w.bakeFrom(s.Ring, hour), hour: hour, idle: true}
 	st.draws = make([]draws, len(st.trials))
-	for i := range st.trials {
-		st.idle = st.idle && st.trials[i].Process == nil
+	for _, t := range st.trials {
+		st.bad, st.usual = append(st.bad, bad[t.Gate.Signal]), append(st.usual, w.stable[t.Gate.Signal])
+		st.counts, st.bears = append(st.counts, counted(t.Gate.Signal)), append(st.bears, bears(t.Gate))
+		st.idle = st.idle && t.Process == nil
 	}
 	return st
 }
+
+// counted says whether a signal is counts of requests.
+func counted(signal string) bool {
+	return signal == health.SignalErrors || signal == health.SignalLatency
+}
+
+// bears says whether anything follows from a gate's failure.
+func bears(g rollout.Gate) bool { return !g.Informing && g.OnFail != "notify" }
 
 // step lets time pass and reports whether a trial is over. Its length is a part of what has passed, so that a stop is
 // timed about as well in the first minutes as after a day.
@@ -46,8 +60,12 @@ func (st *stage) step() (time.Duration, bool) {
 	d := st.width()
 	canary, stable := st.requests(d)
 	st.at += d
-	stopped := false
+	was := st.over
+	st.over = 0
 	for i := range st.trials {
+		if !st.counts[i] {
+			continue
+		}
 		t := &st.trials[i]
 		c := health.Counts{Requests: canary}
 		s := health.Counts{Requests: stable}
@@ -55,14 +73,32 @@ func (st *stage) step() (time.Duration, bool) {
 			c.Bad = st.draws[i].canary.draw(st.rng, canary, st.bad[i])
 		}
 		if t.Process != nil && t.Gate.Compare == health.CompareStable {
-			s.Bad = st.draws[i].stable.draw(st.rng, stable, st.w.stable[i])
+			s.Bad = st.draws[i].stable.draw(st.rng, stable, st.usual[i])
 		}
-		if t.Add(health.Sample{Canary: &c, Stable: &s}) != nil {
-			continue // more requests than can be judged: no more evidence, as in production
+		_ = t.Add(health.Sample{Canary: &c, Stable: &s}) // more requests than can be judged are no more evidence, as in production
+		if st.bears[i] && t.Process != nil && t.Process.StoppedAt != nil {
+			st.over++
 		}
-		stopped = stopped || t.Process != nil && t.Process.StoppedAt != nil
 	}
-	return d, stopped
+	return d, st.over > was
+}
+
+// judgement is a trial's; what is not simulated passes at once.
+func (st *stage) judgement(i int) health.Judgement {
+	if st.counts[i] {
+		return st.trials[i].Judgement()
+	}
+	return passing(st.trials[i].Gate)
+}
+
+func passing(g rollout.Gate) health.Judgement {
+	return health.Judgement{Gate: g.Gate, Verdict: health.Pass, Reasons: []string{"is not simulated"}}
+}
+
+// users is about how many of the ring's users have sent a request: each is as active as any other.
+func (st *stage) users() int64 {
+	all := st.share * st.w.users
+	return int64(math.Round(all * -math.Expm1(-st.sent.canary/all)))
 }
 
 // seen is how many requests the new version has got.
