@@ -100,7 +100,10 @@ type world struct {
 	astray  bool         // more users get the first ring's version than should
 	rnd     *rand.Rand
 	deleted bool
-	spec    resource.Resolved
+
+	calendar Calendar
+	outside  *outside
+	spec     resource.Resolved
 }
 
 func newWorld() *world {
@@ -108,7 +111,7 @@ func newWorld() *world {
 	spec := resource.Resolved{Name: "shop", Plan: "standard", Salt: "standard",
 		Service: resource.Service{Unit: "local", Run: resource.Run{Command: []string{"{artifact}"}, Instances: 2}},
 		Rings: []resource.Ring{{Name: "early", Audience: percent(5), Bake: fleet.Dur(24 * time.Hour)},
-			{Name: "broad", Audience: percent(50), Bake: fleet.Dur(24 * time.Hour)}, {Name: "all", Bake: fleet.Dur(24 * time.Hour)}},
+			{Name: "broad", Audience: percent(50), Bake: fleet.Dur(24 * time.Hour)}, {Name: "all", Bake: fleet.Dur(24 * time.Hour), HotfixBake: fleet.Dur(2 * time.Hour)}},
 		Exposure: []fleet.Ring{{Name: "early", Percent: 5}, {Name: "broad", Percent: 50}, {Name: "all"}},
 		Gates:    []resource.Gate{{Signal: "errors", MaxRatio: 1.2, MinRequests: 500}}}
 	return &world{memory: &memory{docs: map[string]store.Doc{}}, bad: map[string]float64{}, never: map[string]bool{}, perSec: 4,
@@ -116,7 +119,11 @@ func newWorld() *world {
 }
 
 func (w *world) controller() *Controller {
-	return New(Options{Store: w.memory, Fleet: w, Metrics: w, Catalog: w, Logger: slog.New(slog.DiscardHandler), Interval: beat})
+	o := Options{Store: w.memory, Fleet: w, Metrics: w, Catalog: w, Logger: slog.New(slog.DiscardHandler), Interval: beat, Calendar: w.calendar}
+	if w.outside != nil {
+		o.Further, o.Checks = w.outside, w.outside
+	}
+	return New(o)
 }
 
 // change lets the test change the world while a controller runs in it.

@@ -1,0 +1,322 @@
+package controller
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/calendar"
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+func order(version string, change func(*rollout.Order)) rollout.Order {
+	o := rollout.Order{Service: "shop", Version: version}
+	if change != nil {
+		change(&o)
+	}
+	return o
+}
+
+func find(t *testing.T, ctx context.Context, c *Controller) rollout.State {
+	t.Helper()
+	return must[rollout.State](t)(c.Find(ctx, "shop"))
+}
+
+func TestWhatWasTakenBackIsNotReleasedAgainUnlessForced(t *testing.T) {
+	w := newWorld()
+	w.bad["v1"], w.bad["v2"] = 0.005, 0.05
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(8 * time.Hour)
+		_, err := c.Release(ctx, "user:ann", order("v2", nil), time.Now())
+		if !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "taken back by shop-2") {
+			t.Fatal(err)
+		}
+		if _, err := c.Release(ctx, "user:ann", order("v2", func(o *rollout.Order) { o.Force = true }), time.Now()); !errs.Is(err, errs.Invalid) {
+			t.Fatalf("forced without a reason: %v", err)
+		}
+		w.change(func() { w.bad["v2"] = 0.005 })
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("v2", func(o *rollout.Order) { o.Force, o.Why = true, "the database was at fault" }), time.Now()))
+		time.Sleep(80 * time.Hour)
+		live := must[Live](t)(c.Live(ctx, "shop"))
+		if s := find(t, ctx, c); s.Phase != rollout.Succeeded || s.Why == "" || len(live.Bad) != 0 || !slices.Equal(live.Good, []string{"v1", "v2"}) {
+			t.Errorf("%s, bad %v, good %v", s.Phase, live.Bad, live.Good)
+		}
+	})
+}
+
+func TestRedeployReturnsToWhatWasGood(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		if _, err := c.Redeploy(ctx, "user:bob", "shop", "it hurts", time.Now()); !errs.Is(err, errs.Conflict) {
+			t.Fatalf("nothing was good before: %v", err)
+		}
+		release(t, ctx, c, "v2")
+		if _, err := c.Redeploy(ctx, "user:bob", "shop", "it hurts", time.Now()); !errs.Is(err, errs.Conflict) {
+			t.Fatalf("a rollout is in flight: %v", err)
+		}
+		time.Sleep(80 * time.Hour)
+		must[rollout.State](t)(c.Redeploy(ctx, "user:bob", "shop", "v2 loses orders", time.Now()))
+		time.Sleep(soon)
+		if d := w.desired(); d.Exposure[0] != "v1" || len(d.Rings) != 1 {
+			t.Fatalf("%+v", d)
+		}
+		time.Sleep(30 * time.Hour)
+		live := must[Live](t)(c.Live(ctx, "shop"))
+		if live.Stable != "v1" || live.Bad["v2"].Rollout != "shop-3" {
+			t.Errorf("%+v", live)
+		}
+		if _, err := c.Release(ctx, "user:ann", order("v2", nil), time.Now()); !errs.Is(err, errs.Conflict) {
+			t.Errorf("what it replaced is released again: %v", err)
+		}
+	})
+}
+
+func TestRollForwardGoesWhereTheOneBeforeWas(t *testing.T) {
+	w := newWorld()
+	forward := func(o *rollout.Order) { o.Lane, o.Why = rollout.Forward, "the fix" }
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		if _, err := c.Release(ctx, "user:ann", order("v3", forward), time.Now()); !errs.Is(err, errs.Conflict) {
+			t.Fatalf("there is nothing to roll forward from: %v", err)
+		}
+		release(t, ctx, c, "v2")
+		time.Sleep(30 * time.Hour)
+		if s := find(t, ctx, c); s.Ring != 1 {
+			t.Fatalf("ring %d", s.Ring)
+		}
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("v3", forward), time.Now()))
+		time.Sleep(soon)
+		if d := w.desired(); !slices.Equal(d.Exposure, []string{"v3", "v3", "v1"}) || !slices.Contains(w.types("rollout."), "rollout.preempted") {
+			t.Errorf("%v, %v", d.Exposure, w.types("rollout."))
+		}
+	})
+}
+
+// A config goes out like a release, alone or with one, and comes back with it.
+func TestConfigsGoThroughTheRings(t *testing.T) {
+	w := newWorld()
+	w.bad["v2@c1"] = 0.2
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("", func(o *rollout.Order) { o.Config = "c1" }), time.Now()))
+		time.Sleep(soon)
+		if d := w.desired(); d.Exposure[0] != "v1@c1" || d.Exposure[2] != "v1" || d.Slots[1].Env["CONFIG"] != "c1" || d.Slots[1].Digest != d.Slots[0].Digest {
+			t.Fatalf("%+v", d)
+		}
+		time.Sleep(80 * time.Hour)
+		release(t, ctx, c, "v2")
+		s := find(t, ctx, c)
+		if s.From != "v1@c1" || s.To != "v2@c1" || len(s.Changes) != 1 || s.Changes[0].Kind != rollout.KindRelease {
+			t.Fatalf("%s to %s: %+v", s.From, s.To, s.Changes)
+		}
+		time.Sleep(8 * time.Hour)
+		if d := w.desired(); d.Exposure[0] != "v1@c1" {
+			t.Fatalf("taken back to %v", d.Exposure)
+		}
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("v3", func(o *rollout.Order) { o.Config = "c2" }), time.Now()))
+		if s := find(t, ctx, c); s.To != "v3@c2" || len(s.Changes) != 2 {
+			t.Fatalf("%s: %+v", s.To, s.Changes)
+		}
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("", func(o *rollout.Order) { o.NoConfig, o.Replace = true, true }), time.Now()))
+		if s := find(t, ctx, c); s.From != "v1@c1" || s.To != "v1" {
+			t.Fatalf("%s to %s", s.From, s.To)
+		}
+	})
+}
+
+func TestAStoppedLineAndItsLifting(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(soon)
+		must[rollout.Line](t)(c.TurnLine(ctx, "user:ann", "the data centre burns", true, time.Now()))
+		must[rollout.Line](t)(c.TurnLine(ctx, "user:bob", "again", true, time.Now()))
+		time.Sleep(30 * time.Hour)
+		why, _, err := c.Waiting(ctx, "shop-2", time.Now())
+		if s := find(t, ctx, c); s.Ring != 0 || err != nil || !strings.Contains(why, "the data centre burns (user:ann)") {
+			t.Fatalf("ring %d: %s %v", s.Ring, why, err)
+		}
+		if _, err := c.TurnLine(ctx, "user:ann", "", false, time.Now()); !errs.Is(err, errs.Denied) {
+			t.Fatalf("lifted by the same person: %v", err)
+		}
+		must[rollout.Line](t)(c.TurnLine(ctx, "user:bob", "it is out", false, time.Now()))
+		time.Sleep(soon)
+		if s := find(t, ctx, c); s.Ring != 1 || len(w.types("line.")) != 2 {
+			t.Errorf("ring %d, %v", s.Ring, w.types("line."))
+		}
+	})
+}
+
+// days knows windows as calendars do.
+type days struct{}
+
+func (days) Active(w resource.Window, now time.Time) (time.Time, bool) {
+	return calendar.Active(w, now)
+}
+func (days) Covered(w resource.Window, from, to time.Time) bool { return calendar.Covered(w, from, to) }
+func (days) Next(w resource.Window, now time.Time) (time.Time, time.Time, bool) {
+	return calendar.Next(w, now)
+}
+
+func TestFreezesHoldAndPeaksAreCovered(t *testing.T) {
+	w := newWorld() // synctest's clock begins on Sat 1 Jan 2000
+	w.calendar = days{}
+	w.spec.Freezes = []resource.NamedFreeze{{Name: "new-year", Freeze: resource.Freeze{Reason: "nobody is here", When: resource.Window{Start: "2000-01-01T12:00", End: "2000-01-03T06:00"}}}}
+	w.spec.Service.Peak = &resource.Window{Start: "2000-01-01T20:00", End: "2000-01-01T22:00", Rule: "FREQ=WEEKLY;BYDAY=TU"}
+	w.spec.Rings[1].CoverPeak = true
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(26 * time.Hour)
+		why, _, _ := c.Waiting(ctx, "shop-2", time.Now())
+		if s := find(t, ctx, c); s.Ring != 0 || !strings.Contains(why, "frozen by new-year: nobody is here, until Mon 3 Jan 06:00") {
+			t.Fatalf("ring %d: %s", s.Ring, why)
+		}
+		time.Sleep(29 * time.Hour) // Mon 3 Jan 07:00
+		if s := find(t, ctx, c); s.Ring != 1 {
+			t.Fatalf("ring %d after the freeze", s.Ring)
+		}
+		time.Sleep(27 * time.Hour) // Tue 4 Jan 10:00
+		why, _, _ = c.Waiting(ctx, "shop-2", time.Now())
+		if s := find(t, ctx, c); s.Ring != 1 || !strings.Contains(why, "ends Tue 4 Jan 22:00") {
+			t.Fatalf("ring %d: %s", s.Ring, why)
+		}
+		time.Sleep(13 * time.Hour)
+		if s := find(t, ctx, c); s.Ring != 2 {
+			t.Errorf("ring %d after the peak", s.Ring)
+		}
+	})
+}
+
+func TestTheBusiestHour(t *testing.T) {
+	from := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	week := make([]float64, 168)
+	for i := range week {
+		week[i] = 100 + 50*math.Sin(float64(i-14)/24*2*math.Pi) // most at 20:00
+	}
+	if h := busiestHour(week, from); h != 20 {
+		t.Errorf("hour %d", h)
+	}
+	if h := busiestHour(week[:20], from); h != -1 {
+		t.Errorf("20 hours tell of a peak at %d", h)
+	}
+	for _, c := range []struct{ baking, want string }{{"2026-03-02T19:59:00Z", "2026-03-02T21:00:00Z"}, {"2026-03-02T20:01:00Z", "2026-03-03T21:00:00Z"}} {
+		baking, _ := time.Parse(time.RFC3339, c.baking)
+		if got := hourAfter(baking, 20).Format(time.RFC3339); got != c.want {
+			t.Errorf("from %s: %s", c.baking, got)
+		}
+	}
+}
+
+// outside answers questions, and PromQL, as a test wants.
+type outside struct {
+	mu      sync.Mutex
+	asked   map[string]Question
+	answer  health.Verdict
+	value   float64
+	queries []string
+}
+
+func (o *outside) Ask(key string, _ time.Duration, q Question) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asked[key] = q
+}
+
+func (o *outside) Take(key string) []Answer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.answer == "" {
+		return nil
+	}
+	return []Answer{{At: time.Now(), Reading: health.Reading{Verdict: o.answer, Text: "said " + string(o.answer)}}}
+}
+
+func (o *outside) Forget(prefix string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for k := range o.asked {
+		if strings.HasPrefix(k, prefix) {
+			delete(o.asked, k)
+		}
+	}
+}
+
+func (o *outside) say(v health.Verdict, value float64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.answer, o.value = v, value
+}
+
+func (o *outside) Histograms(context.Context, string, string, string, time.Time, time.Time) ([]health.HistogramSample, []time.Time, error) {
+	return nil, nil, nil
+}
+
+func (o *outside) Values(_ context.Context, expr string, from, to time.Time, step time.Duration) ([]float64, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queries = append(o.queries, expr)
+	values := make([]float64, 1+to.Sub(from)/step)
+	for i := range values {
+		values[i] = o.value
+	}
+	return values, nil
+}
+
+func TestGatesFromOutside(t *testing.T) {
+	w := newWorld()
+	limit := 100.0
+	w.outside = &outside{asked: map[string]Question{}, value: 7}
+	w.spec.Gates = append(w.spec.Gates,
+		resource.Gate{Name: "queue", Signal: "query", Query: `depth{service="{service}", version="{version}"}`, Max: &limit}.Defaults(),
+		resource.Gate{Name: "smoke", Signal: "webhook", When: "before", Webhook: &resource.WebhookGate{URL: "https://x.test"}}.Defaults())
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(soon)
+		why, _, _ := c.Waiting(ctx, "shop-2", time.Now())
+		if s := find(t, ctx, c); s.Ring != -1 || !strings.Contains(why, "before ring early, smoke") || w.outside.asked["shop-2/before/0/smoke"].Vars["version"] != "v2" {
+			t.Fatalf("ring %d: %s %v", s.Ring, why, w.outside.asked)
+		}
+		w.outside.say(health.Pass, 7)
+		time.Sleep(soon)
+		if s := find(t, ctx, c); s.Ring != 0 || s.Phase != rollout.Baking {
+			t.Fatalf("ring %d: %s", s.Ring, s.Phase)
+		}
+		time.Sleep(time.Hour)
+		if q := w.outside.queries; len(q) == 0 || q[0] != `depth{service="shop", version="v2"}` {
+			t.Fatalf("%v", q)
+		}
+		w.outside.say(health.Pass, 101)
+		time.Sleep(soon)
+		if s := find(t, ctx, c); s.Phase != rollout.RolledBack || !strings.Contains(s.Reason, "101") || s.HurtAt.Before(s.Created.Add(time.Hour)) {
+			t.Errorf("%s: %s, hurt at %s", s.Phase, s.Reason, s.HurtAt)
+		}
+	})
+}
+
+func TestApprovalsInTheInbox(t *testing.T) {
+	w := newWorld()
+	w.spec.Rings[1].Approval = &resource.Approval{From: []string{"sre"}, Need: "any"}
+	w.spec.Groups = map[string][]string{"sre": {"bob"}}
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(26 * time.Hour)
+		list, err := c.Inbox(ctx)
+		if err != nil || len(list) != 1 || list[0].Ring != "broad" || !strings.Contains(list[0].Missing, "one of sre") || !slices.Contains(w.types("approval."), "approval.requested") {
+			t.Fatalf("%v: %+v", err, list)
+		}
+		if _, err := c.Approve(ctx, "user:ann", "shop", "broad", "", false, time.Now()); !errs.Is(err, errs.Denied) {
+			t.Fatalf("ann is not of the group: %v", err)
+		}
+		must[rollout.State](t)(c.Approve(ctx, "user:bob", "shop", "broad", "looks good", false, time.Now()))
+		time.Sleep(soon)
+		if s := find(t, ctx, c); s.Ring != 1 {
+			t.Errorf("ring %d: %s", s.Ring, s.Reason)
+		}
+	})
+}
