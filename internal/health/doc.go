@@ -13,6 +13,12 @@
 // Traffic, shares and the common failure rate may change from sample to sample as they like; one broken user
 // who retries a hundred times is counted a hundred times, however, so users that repeat themselves cost trust.
 //
+// A Quantile judges a quantile of latency, p99 say, from histograms: by bands that hold for it at all times at once, borne
+// out by a comparison of counts sample by sample, so that neither traffic that moves nor another shape of the same p99 fails
+// a canary. Readings judge what is asked outside (a query, a webhook, a command, a probe) by limits and patience, without a
+// promise about chance. Ranks judge two series as they come. Each is made by its New, folds what it is given in order, and may be
+// built again from the same; each says with NoData that it holds for want of an answer rather than of evidence.
+//
 // JudgeDistribution judges the values of any metric, the canary's beside stable's. It bets, window by window,
 // on which of the two values is the canary's: evidence as above, exact when swapping the two values of a window
 // changes nothing in what could be expected, and not when values depend on earlier ones of their own side. A canary
