@@ -16,7 +16,7 @@ import (
 )
 
 // served runs Serve; end ends it and returns what it returned and how long that took.
-func served(t *testing.T, r *rig) (addr string, end func() (error, time.Duration)) {
+func served(t *testing.T, r *rig) (addr string, end func() (time.Duration, error)) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -26,10 +26,11 @@ func served(t *testing.T, r *rig) (addr string, end func() (error, time.Duration
 	t.Cleanup(cancel)
 	ended := make(chan error, 1)
 	go func() { ended <- r.Serve(ctx, ln) }()
-	return ln.Addr().String(), func() (error, time.Duration) {
+	return ln.Addr().String(), func() (time.Duration, error) {
 		began := time.Now()
 		cancel()
-		return <-ended, time.Since(began)
+		err := <-ended
+		return time.Since(began), err
 	}
 }
 
@@ -62,7 +63,7 @@ func TestStreamsDoNotHoldUpTheEnd(t *testing.T) {
 	if line, err := events.ReadString('\n'); err != nil {
 		t.Fatalf("%q %v", line, err)
 	}
-	if err, took := end(); err != nil || took > 3*time.Second {
+	if took, err := end(); err != nil || took > 3*time.Second {
 		t.Errorf("ended after %s with %v", took, err)
 	}
 	if rest, err := io.ReadAll(events); err != nil || string(rest) != "\n" {
@@ -104,7 +105,7 @@ func TestRequestsInFlightHaveTheTimeThatTheirServiceGivesThem(t *testing.T) {
 				got <- string(b)
 			}()
 			<-arrived
-			err, took := end()
+			took, err := end()
 			if text := <-got; (text != "done") != c.cut || errs.Is(err, errs.Unavailable) != c.cut || took > 5*time.Second {
 				t.Errorf("got %q, ended after %s with %v", text, took, err)
 			}
