@@ -80,6 +80,10 @@ func (p *problems) config(c *Config, name string) {
 		at := field("spec.files", k)
 		clean := path.Clean(k) == k && !path.IsAbs(k) && k != "." && k != ".." && !strings.HasPrefix(k, "../") && !strings.Contains(k, "\\")
 		p.need(clean && len(k) <= 200 && printable(k), at, "a relative path without . or ..", "%q is none", clip(k))
+		for dir := path.Dir(k); clean && dir != "."; dir = path.Dir(dir) {
+			_, is := c.Files[dir]
+			p.need(!is, at, "another path", "%q is a file, too", clip(dir))
+		}
 		p.need(utf8.ValidString(c.Files[k]), at, "text in UTF-8", "is not")
 		size += len(c.Files[k])
 	}

@@ -65,7 +65,7 @@ type Metrics struct {
 
 // Run says how an instance is started.
 type Run struct {
-	Command   []string          `json:"command" minItems:"1" maxItems:"256" doc:"program and arguments; {artifact}, {address}, {host}, {port}, {version}, {service} are put in"`
+	Command   []string          `json:"command" minItems:"1" maxItems:"256" doc:"program and arguments; {artifact}, {address}, {host}, {port}, {version}, {service}, {config} are put in"`
 	Env       map[string]string `json:"env,omitempty" maxProperties:"256" doc:"environment, next to PORT, ADDRESS and LISTEN_ADDR, which every instance gets"`
 	Dir       string            `json:"dir,omitempty" doc:"working folder, an absolute path; default a private one for the instance"`
 	Instances int               `json:"instances,omitempty" minimum:"1" maximum:"100" doc:"processes for each version; default 1"`

@@ -35,7 +35,7 @@ const (
 // Placeholders are the words in braces that are put into a command, and Assigned the variables that every instance gets,
 // next to those that begin with RINGFENCE_.
 var (
-	Placeholders = []string{"artifact", "address", "host", "port", "version", "service"}
+	Placeholders = []string{"artifact", "address", "host", "port", "version", "service", "config"}
 	Assigned     = []string{"PORT", "ADDRESS", "LISTEN_ADDR"}
 )
 

@@ -115,8 +115,12 @@ func markOf(path string) (fileMark, error) {
 	if err != nil {
 		return fileMark{}, err
 	}
+	return markFrom(path, fi, 0o500)
+}
+
+func markFrom(path string, fi os.FileInfo, mode os.FileMode) (fileMark, error) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok || !fi.Mode().IsRegular() || fi.Mode().Perm() != 0o500 {
+	if !ok || !fi.Mode().IsRegular() || fi.Mode().Perm() != mode {
 		return fileMark{}, errors.New("not the file that was made")
 	}
 	return fileMark{path: path, inode: st.Ino, size: st.Size, ctim: st.Ctim, mtim: st.Mtim}, nil

@@ -13,12 +13,13 @@
 //     log files and are recorded on disk before they are started; when the runtime is killed they go on, and
 //     the next runtime on the same folder adopts them by pid, start time and boot. A process that was forked
 //     but not yet recorded is found by a token in its environment.
-//   - An instance sees a small environment made for it, and nothing of the runtime's own.
+//   - An instance sees a small environment made for it, and nothing of the runtime's own. The files of its config are
+//     whole before it starts, readable by this user alone, and put right within a second or so when they are changed.
 //
 // A service must stay in the foreground: when the first process of an instance exits, the rest of its group
 // is killed and the instance counts as crashed.
 //
 // Folder layout under Options.Dir: lock; id (names this folder in tokens); slots/<service>/<version>/bin
-// (verified artifacts) and .../<n>/ (record.json, work); logs/<service>/<version>/<n>.log with rotated .1 to
+// (verified artifacts), .../config/<content>/ (files of configs) and .../<n>/ (record.json, work); logs/<service>/<version>/<n>.log with rotated .1 to
 // .N, which outlive their slot; trash (removed in the background).
 package workload

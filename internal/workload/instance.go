@@ -15,6 +15,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/resource"
 )
 
 // instance is one process of a slot, with the goroutine that looks after it. The fields in the second group
@@ -128,13 +129,18 @@ func (i *instance) start(ctx context.Context) error {
 	i.rt.mu.Lock()
 	rec, service := i.rec, i.slot.service
 	i.rt.mu.Unlock()
-	l := launch{service: service, version: rec.Slot.Version, id: i.view.ID, token: i.rt.token(), work: filepath.Join(i.dir, "work")}
+	l := launch{service: service, slot: resource.SlotOf(rec.Slot.Version), id: i.view.ID, token: i.rt.token(), work: filepath.Join(i.dir, "work")}
 	err := errors.Join(os.MkdirAll(filepath.Join(l.work, "tmp"), 0o700), os.MkdirAll(filepath.Dir(i.log.path), 0o700))
 	if err != nil {
 		return err
 	}
 	if l.artifact, err = i.fetch(ctx, rec.Slot.Digest); err != nil {
 		return fmt.Errorf("artifact: %w", err)
+	}
+	if needsFolder(rec.Slot) {
+		if l.config, err = i.slot.config.put(rec.Slot.Files); err != nil {
+			return fmt.Errorf("config: %w", err)
+		}
 	}
 	if l.port, err = i.rt.ports.take(rec.Port); err != nil {
 		return err

@@ -97,6 +97,7 @@ func (r *Runtime) Run(ctx context.Context) error {
 			return nil
 		case <-t.C:
 			r.measure()
+			r.lookAtConfigs()
 			r.logs.rotate(r.opt.Logger)
 		}
 	}

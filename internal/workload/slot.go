@@ -19,7 +19,8 @@ type slot struct {
 	key              string
 	refused          error // why want can never run
 	instances        map[int]*instance
-	artifact         *pinned // has its own lock
+	artifact         *pinned   // has its own lock
+	config           *settings // likewise
 
 	announcing sync.Mutex // taken before Runtime.mu; keeps announcements in order
 	announced  []fleet.Endpoint
@@ -33,6 +34,7 @@ func (r *Runtime) newSlot(service string, want fleet.Slot) *slot {
 	s := &slot{service: service, version: want.Version, instances: map[int]*instance{}}
 	s.artifact = &pinned{dir: r.path("slots", folder(service), folder(want.Version), "bin"),
 		name: folder(service), source: r.opt.Artifacts}
+	s.config = &settings{dir: r.path("slots", folder(service), folder(want.Version), "config")}
 	s.set(want)
 	return s
 }
@@ -76,6 +78,7 @@ func (r *Runtime) forget(s *slot) {
 	if len(r.slots[s.service]) == 0 {
 		delete(r.slots, s.service)
 	}
+	s.config.end()
 	r.discard(s.dir(r))
 	r.pruneLogs(s.service)
 	r.changed()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/resource"
 )
 
 const maxInstances = 200
@@ -45,12 +46,12 @@ func checkSlot(service string, s fleet.Slot) error {
 			return bad("%q is no name of an environment variable, or its value holds a NUL character", k)
 		}
 	}
-	return nil
+	return checkFiles(s.Files)
 }
 
 // specKey tells apart slots whose processes differ. What can change under a running process is left out.
 func specKey(s fleet.Slot) string {
-	b, err := json.Marshal([]any{s.Version, s.Digest, s.Command, s.Env, s.Dir})
+	b, err := json.Marshal([]any{s.Version, s.Digest, s.Command, s.Env, s.Files, s.Dir})
 	if err != nil {
 		panic(err) // strings only
 	}
@@ -60,9 +61,10 @@ func specKey(s fleet.Slot) string {
 
 // launch is everything that is put into a command and its environment.
 type launch struct {
-	service, version, id, token string
-	artifact, work              string
-	port                        int
+	service, id, token     string
+	slot                   resource.Slot
+	artifact, config, work string // config is "" when there is none
+	port                   int
 }
 
 func (l launch) address() string { return net.JoinHostPort(loopback, strconv.Itoa(l.port)) }
@@ -72,7 +74,7 @@ const loopback = "127.0.0.1"
 // expand replaces the placeholders; a brace that is none of them stays as it is.
 func (l launch) expand(command []string) []string {
 	r := strings.NewReplacer("{artifact}", l.artifact, "{address}", l.address(), "{host}", loopback,
-		"{port}", strconv.Itoa(l.port), "{version}", l.version, "{service}", l.service)
+		"{port}", strconv.Itoa(l.port), "{version}", l.slot.Version, "{service}", l.service, "{config}", l.config)
 	out := make([]string, len(command))
 	for i, c := range command {
 		out[i] = r.Replace(c)
@@ -97,7 +99,12 @@ func (l launch) environ(slot map[string]string) []string {
 		env[k] = v
 	}
 	env["PORT"], env["ADDRESS"], env["LISTEN_ADDR"] = strconv.Itoa(l.port), l.address(), l.address()
-	env["RINGFENCE_SERVICE"], env["RINGFENCE_VERSION"] = l.service, l.version
+	env["RINGFENCE_SERVICE"], env["RINGFENCE_VERSION"] = l.service, l.slot.Version
+	for k, v := range map[string]string{"RINGFENCE_CONFIG_VERSION": l.slot.Config, "RINGFENCE_CONFIG": l.config} {
+		if v != "" {
+			env[k] = v
+		}
+	}
 	env["RINGFENCE_INSTANCE"], env[tokenVar] = l.id, l.token
 	out := make([]string, 0, len(env))
 	for k, v := range env {

@@ -12,12 +12,13 @@ import (
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/resource"
 )
 
 func TestExpand(t *testing.T) {
-	l := launch{service: "shop", version: "v1", artifact: "/a", port: 8001}
-	got := l.expand([]string{"{artifact}", "--listen={address}", "{host}:{port}", "{service}-{version}", "{other}", `{"a":1}`})
-	want := []string{"/a", "--listen=127.0.0.1:8001", "127.0.0.1:8001", "shop-v1", "{other}", `{"a":1}`}
+	l := launch{service: "shop", slot: resource.Slot{Version: "v1", Config: "c2"}, artifact: "/a", config: "/c", port: 8001}
+	got := l.expand([]string{"{config}/prices.json", "{artifact}", "--listen={address}", "{host}:{port}", "{service}-{version}", "{other}", `{"a":1}`})
+	want := []string{"/c/prices.json", "/a", "--listen=127.0.0.1:8001", "127.0.0.1:8001", "shop-v1", "{other}", `{"a":1}`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -27,11 +28,11 @@ func TestEnviron(t *testing.T) {
 	t.Setenv("RINGFENCE_TOKEN", "secret")
 	t.Setenv("DATABASE_URL", "postgres://secret")
 	t.Setenv("TZ", "Europe/Berlin")
-	l := launch{service: "shop", version: "v1", id: "shop/v1/2", token: "tok", work: "/work", port: 8001}
+	l := launch{service: "shop", slot: resource.Slot{Version: "v1", Config: "c2"}, id: "shop/v1@c2/2", token: "tok", work: "/work", config: "/c", port: 8001}
 	got := l.environ(map[string]string{"GREETING": "hello", "PORT": "1", "LANG": "de_DE.UTF-8", tokenVar: "mine"})
 	slices.Sort(got)
 	want := []string{"ADDRESS=127.0.0.1:8001", "GREETING=hello", "HOME=/work", "LANG=de_DE.UTF-8", "LISTEN_ADDR=127.0.0.1:8001",
-		"PATH=" + os.Getenv("PATH"), "PORT=8001", "RINGFENCE_INSTANCE=shop/v1/2", tokenVar + "=tok",
+		"PATH=" + os.Getenv("PATH"), "PORT=8001", "RINGFENCE_CONFIG=/c", "RINGFENCE_CONFIG_VERSION=c2", "RINGFENCE_INSTANCE=shop/v1@c2/2", tokenVar + "=tok",
 		"RINGFENCE_SERVICE=shop", "RINGFENCE_VERSION=v1", "TMPDIR=/work/tmp", "TZ=Europe/Berlin"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -52,6 +53,13 @@ func TestCheckSlot(t *testing.T) {
 		"does not begin with /":         func(s *fleet.Slot) { s.Ready.HTTP = "readyz" },
 		"holds a NUL":                   func(s *fleet.Slot) { s.Command = []string{"a\x00"} },
 		"the release has none":          func(s *fleet.Slot) { s.Digest = "" },
+		`"../a"`:                        func(s *fleet.Slot) { s.Files = map[string]string{"../a": ""} },
+		`"/a"`:                          func(s *fleet.Slot) { s.Files = map[string]string{"/a": ""} },
+		`"a/./b"`:                       func(s *fleet.Slot) { s.Files = map[string]string{"a/./b": ""} },
+		`"."`:                           func(s *fleet.Slot) { s.Files = map[string]string{".": ""} },
+		`"a\\b"`:                        func(s *fleet.Slot) { s.Files = map[string]string{`a\b`: ""} },
+		`below "a"`:                     func(s *fleet.Slot) { s.Files = map[string]string{"a": "", "a/b/c": ""} },
+		"at most 1048576":               func(s *fleet.Slot) { s.Files = map[string]string{"a": strings.Repeat("x", maxConfigBytes+1)} },
 		`"A=B" is no name`:              func(s *fleet.Slot) { s.Env = map[string]string{"A=B": ""} },
 	} {
 		s := good
@@ -73,6 +81,11 @@ func TestSpecKey(t *testing.T) {
 	b.Env = map[string]string{"A": "1", "B": "3"}
 	if specKey(a) == specKey(b) {
 		t.Error("another environment has the same key")
+	}
+	b = a
+	b.Files = map[string]string{"prices.json": "{}"}
+	if specKey(a) == specKey(b) {
+		t.Error("another config has the same key")
 	}
 }
 
