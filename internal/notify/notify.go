@@ -121,7 +121,7 @@ func (e *Engine) look(ctx context.Context, workers map[string]*running, all *syn
 		ctx, stop := context.WithCancel(ctx)
 		started := &running{spec: string(r.Spec), stop: stop, done: make(chan struct{})}
 		workers[name] = started
-		w := &worker{engine: e, name: name, by: e.Process + "/" + rand.Text(), spec: spec.Defaults(), log: e.Logger.With("notifier", name)}
+		w := &worker{engine: e, name: name, by: e.Process + "/" + rand.Text(), raw: string(r.Spec), spec: spec.Defaults(), log: e.Logger.With("notifier", name)}
 		all.Go(func() {
 			defer close(started.done)
 			defer stop()

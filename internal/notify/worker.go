@@ -19,6 +19,7 @@ type worker struct {
 	engine *Engine
 	name   string
 	by     string            // unlike that of any other worker, of this or another process
+	raw    string            // the spec as it was declared
 	spec   resource.Notifier // with defaults
 	log    *slog.Logger
 
@@ -97,9 +98,23 @@ func (w *worker) step(ctx context.Context) (time.Duration, error) {
 		return lookEvery, w.skip(ctx)
 	}
 	if wait := w.early(s); wait > 0 {
+		w.loaded = s.By == "" // what another worker does is looked at again
 		return min(wait, lookEvery), nil
 	}
+	if still, err := w.declared(ctx); err != nil || !still {
+		return lookEvery, err
+	}
 	return 0, w.tell(ctx, s)
+}
+
+// declared says whether the notifier is still as it was when the worker was started, which is ended soon if not: what
+// was deleted is told nothing more, and nothing goes to where it went before a change.
+func (w *worker) declared(ctx context.Context) (bool, error) {
+	r, err := w.engine.Catalog.Get(ctx, resource.KindNotifier, w.name)
+	if errs.Is(err, errs.Missing) {
+		return false, nil
+	}
+	return string(r.Spec) == w.raw, err
 }
 
 // skip moves the cursor past what nobody wants, now and then.
