@@ -105,6 +105,13 @@ func TestADataPlaneThatServesOutlivesAnUpThatCannotBegin(t *testing.T) {
 	if err := syscall.Kill(pidOf(t, data, "server"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	await(t, "the control plane's end", func() bool { // else it would be taken over
+		lock, err := tryLock(data, "server")
+		if err == nil {
+			_ = lock.Close()
+		}
+		return err == nil
+	})
 	if err := begin(t, data); !errs.Is(err, errs.Unavailable) {
 		t.Error(err)
 	}
