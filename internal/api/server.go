@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/replay"
 )
 
 // Options configure a server.
@@ -25,8 +26,9 @@ type Options struct {
 	Store     Store
 	Notifier  Notifier // nil: followers of the record look for new events by themselves
 	Access    Access
-	Metrics   http.Handler // Prometheus' query API, below /api/v1/
-	UI        http.Handler // everything that is not the API's; it signs its own users in
+	Samples   replay.Samples // nil: recorded rollouts cannot be decided again
+	Metrics   http.Handler   // Prometheus' query API, below /api/v1/
+	UI        http.Handler   // everything that is not the API's; it signs its own users in
 	Ready     func(context.Context) error
 	Logger    *slog.Logger
 	Version   string
@@ -63,6 +65,7 @@ func New(o Options) (*Server, error) {
 	s.releases()
 	s.services()
 	s.rollouts()
+	s.evidence()
 	s.approvals()
 	s.line()
 	s.configs()

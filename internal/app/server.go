@@ -213,7 +213,7 @@ func (s *server) handler() (http.Handler, error) {
 	return api.New(api.Options{
 		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Hub: s.hub,
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
-		Metrics: s.metrics.Handler(), UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
+		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }
 
