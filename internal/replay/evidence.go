@@ -124,7 +124,7 @@ func (stage *Stage) count(ctx context.Context, from Samples, s rollout.State, st
 	var unwatched time.Duration
 	for at := stage.From; at.Before(stage.To); {
 		end := earlier(at.Add(part), stage.To)
-		samples, times, err := from.Counts(ctx, s.Service, s.To, s.From, over, at, end)
+		samples, times, err := from.Counts(ctx, s.Service, s.To, s.Beside(), over, at, end)
 		if err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (stage *Stage) time(ctx context.Context, from Samples, s rollout.State) err
 	var all heaps
 	for at := stage.From; at.Before(stage.To); {
 		end := earlier(at.Add(part), stage.To)
-		samples, times, err := from.Histograms(ctx, s.Service, s.To, s.From, at, end)
+		samples, times, err := from.Histograms(ctx, s.Service, s.To, s.Beside(), at, end)
 		if err != nil {
 			return err
 		}
