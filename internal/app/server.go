@@ -204,7 +204,8 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 // handler is the API, with Prometheus' query API and the pages for people beside it.
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
-		Catalog: s.catalog, Rollouts: s.controller, Hub: s.hub, Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
+		Catalog: s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: s.hub,
+		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Metrics: charting{s.metrics}, Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/rollout"
 )
 
 // gateView is a gate's judgement as it is drawn. Bars are 400 units wide.
@@ -26,6 +26,13 @@ type gateView struct {
 	Need     int64
 	More     int64
 	HaveX    float64
+	Of       string   // tells it apart from the plan's other gates
+	Weight   []string // what its verdict weighs
+	Silent   string   // why it has not said anything
+	Bands    []bandBar
+	BandAt   float64 // the limit among the bands; 0 when there is none
+	BandText string
+	Reading  *readingView
 }
 
 // scale is an amount of evidence on a logarithmic scale with its threshold.
@@ -65,7 +72,10 @@ func gatesOf(page string, judged []health.Judgement, to, from string) []gateView
 }
 
 func gateOf(key string, j health.Judgement, to, from string) gateView {
-	g := gateView{Key: key, Name: gateName(j.Gate), Verdict: j.Verdict, Reasons: j.Reasons, Compared: j.Gate.Compare != "none"}
+	g := gateView{Key: key, Of: rollout.Key(j.Gate), Name: gateName(j.Gate), Verdict: j.Verdict, Reasons: j.Reasons, Compared: j.Gate.Compare == health.CompareStable}
+	if g.further(j, to, from) {
+		return g
+	}
 	ev := j.Evidence
 	if g.Compared {
 		bar := from + "’s share"
@@ -90,16 +100,6 @@ func gateOf(key string, j health.Judgement, to, from string) gateView {
 		g.HaveX = round(barWidth * math.Min(1, float64(g.Have)/float64(g.Need)))
 	}
 	return g
-}
-
-func gateName(g health.Gate) string {
-	if g.Signal == health.SignalLatency {
-		if s, err := strconv.ParseFloat(g.Over, 64); err == nil {
-			return "Slower than " + span(time.Duration(s*float64(time.Second)))
-		}
-		return "Slow requests"
-	}
-	return "Errors"
 }
 
 // scaleOf places an e-value between a thousandth and a hundred times its threshold.
@@ -153,6 +153,10 @@ func share(part, whole int64) float64 {
 // Next says in a word what a gate still needs.
 func (g gateView) Next() string {
 	switch {
+	case g.Silent != "":
+		return g.Silent
+	case g.Reading != nil && len(g.Reasons) > 0:
+		return g.Reasons[0]
 	case g.Verdict == health.Pass:
 		return "Enough evidence, and none of harm."
 	case g.Verdict == health.Fail:

@@ -115,7 +115,7 @@ func (s *Server) card(ctx context.Context, r resource.Resource, now time.Time) (
 		}
 		c.Verdict = rollout.Judge(*c.Rollout, ev)
 	}
-	if c.Waiting = brief(c.Waiting); c.InFlight && paused(*c.Rollout) {
+	if c.Waiting = plainSpans(brief(c.Waiting)); c.InFlight && paused(*c.Rollout) && !c.Rollout.Halted {
 		c.Waiting = pausedText(*c.Rollout)
 	}
 	c.Tone, c.Mood = c.mood(now.Sub(seen) > unseen)
@@ -135,6 +135,8 @@ func (c card) mood(unseen bool) (tone, mood string) {
 		return "hold", "its unit does not report"
 	case c.InFlight && c.Rollout.Phase == rollout.RollingBack:
 		return "fail", "being taken back"
+	case c.InFlight && c.Rollout.Halted:
+		return "hold", "halted"
 	case c.InFlight && c.Rollout.Paused:
 		return "hold", "paused"
 	case c.InFlight && c.Rollout.Phase == rollout.Baking:

@@ -106,7 +106,7 @@ func TestPagesSayWhatTheyAreFor(t *testing.T) {
 	b := w.as(policy.Admin)
 	for path, want := range map[string][]string{
 		"/":                                  {"shop", "v1", "v2", "in ring canary", " of 1 ready", "admin began shop-2: from v1 to v2"},
-		"/rollouts/shop-2":                   {"v2 bakes in ring canary", "Pause", "Promote", "Abort", "Ring canary is switched to v2", "shop-2"},
+		"/rollouts/shop-2":                   {"v2 bakes in ring canary", "Pause", "Promote", "Halt", "Ring canary is switched to v2", "shop-2"},
 		"/rollouts/shop-1":                   {"v1 is out to everyone", "the first release"},
 		"/services/shop":                     {"4711", "127.0.0.1:9", "Plan quick", "1 named user", "shop-1", "everyone"},
 		"/services/shop?user=alice":          {"is in ring <b>canary</b> and gets <b>v2</b>", "is listed"},
@@ -155,7 +155,7 @@ func TestCommandsFromPages(t *testing.T) {
 	if res, _ := press("pause", "HX-Request", "true"); res.StatusCode != http.StatusNoContent || res.Header.Get("HX-Trigger") != "done" {
 		t.Errorf("pause by a script: %s", res.Status)
 	}
-	if _, body := b.get("/rollouts/shop-2"); !strings.Contains(body, "Paused in ring canary") || !strings.Contains(body, "Resume") || strings.Contains(body, ">Promote<") {
+	if _, body := b.get("/rollouts/shop-2"); !strings.Contains(body, "Paused in ring canary") || !strings.Contains(body, "Resume") || !strings.Contains(body, `disabled aria-describedby="why-promote">Promote</button><span id="why-promote">Cannot promote shop-2: it is paused.`) {
 		t.Error("a paused rollout does not look like one")
 	}
 	res, body := press("promote")

@@ -2,9 +2,11 @@ package ui
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
@@ -22,10 +24,40 @@ type Catalog interface {
 
 // Rollouts carries changes through their rings.
 type Rollouts interface {
+	Release(ctx context.Context, actor string, o rollout.Order, now time.Time) (rollout.State, error)
 	Command(ctx context.Context, verb rollout.Verb, actor, which, reason string, now time.Time) (rollout.State, error)
 	Find(ctx context.Context, which string) (rollout.State, error)
 	List(ctx context.Context, service string) ([]rollout.State, error)
 	Waiting(ctx context.Context, id string, now time.Time) (string, rollout.Evidence, error)
+}
+
+// Decisions are what people decide beyond the verbs of a rollout.
+type Decisions interface {
+	Approve(ctx context.Context, actor, which, ring, reason string, refuse bool, now time.Time) (rollout.State, error)
+	Redeploy(ctx context.Context, actor, service, why string, now time.Time) (rollout.State, error)
+	Inbox(ctx context.Context) ([]rollout.Asking, error)
+	TurnLine(ctx context.Context, actor, reason string, stop bool, now time.Time) (rollout.Line, error)
+	Line(ctx context.Context) (rollout.Line, error)
+}
+
+// Plans writes what people declared.
+type Plans interface {
+	Apply(ctx context.Context, actor string, now time.Time, set []resource.Resource, dryRun bool) (catalog.Result, error)
+}
+
+// Calendar knows when windows are open.
+type Calendar interface {
+	Between(w resource.Window, from, to time.Time, limit int) []Span
+	Export(w io.Writer, title, domain string, now time.Time, windows []NamedWindow) error
+}
+
+// Span is one time that a window is open.
+type Span struct{ Start, End time.Time }
+
+// NamedWindow is a window as a calendar tells of it.
+type NamedWindow struct {
+	Name, Reason string
+	Window       resource.Window
 }
 
 // Hub knows what the data planes report.

@@ -24,7 +24,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "service", "rollout", "confirm", "events", "signin", "error"} {
+	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "events", "signin", "error"} {
 		page, err := base.Clone()
 		if err == nil {
 			page, err = page.ParseFS(embedded, "templates/"+name+".html")

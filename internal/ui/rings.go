@@ -206,7 +206,7 @@ func toneOf(s rollout.State, verdict health.Verdict) string {
 	case rollout.Exposing:
 		return "hold"
 	}
-	if s.Paused {
+	if s.Paused || s.Halted {
 		return "hold"
 	}
 	return string(verdict)
@@ -221,7 +221,7 @@ func glyphOf(s rollout.State, verdict health.Verdict) string {
 		return "back"
 	case s.Phase == rollout.Superseded:
 		return "gone"
-	case s.Paused:
+	case s.Paused, s.Halted:
 		return "pause"
 	case s.Phase == rollout.Starting || s.Phase == rollout.Exposing:
 		return "wait"

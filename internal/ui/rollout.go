@@ -3,9 +3,12 @@ package ui
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -29,6 +32,10 @@ type rolloutPage struct {
 	GatesOf  string // the ring that the gates judge
 	Settled  bool   // the numbers are of the past
 	Actions  []action
+	Asking   asking
+	Changes  []rollout.Change
+	Through  string // the way it takes, and why
+	Units    []unitView
 	Facts    []fact
 	Events   []entry
 	Charts   bool
@@ -38,10 +45,20 @@ type fact struct{ Name, Value string }
 
 // action is a button.
 type action struct {
-	Verb  rollout.Verb
+	Verb  string
 	Label string
 	Key   string
-	Loud  bool // takes something away
+	Loud  bool   // takes something away
+	Why   string // why it cannot be done now
+}
+
+// unitView is what one of several units has.
+type unitView struct {
+	Name, Before string
+	Exposed      string // what its outermost exposed ring has
+	Slots        []fleet.SlotStatus
+	Seen         time.Time
+	Unseen       bool
 }
 
 func (s *Server) rollout(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -71,8 +88,8 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 	if waiting == "" {
 		waiting = state.Reason
 	}
-	p.Waiting = sentenceCase(brief(waiting))
-	if paused(state) {
+	p.Waiting = sentenceCase(plainSpans(brief(waiting)))
+	if paused(state) && !state.Halted {
 		p.Waiting = pausedText(state)
 	}
 	p.Settled = state.Phase.Ended() || state.Phase == rollout.RollingBack
@@ -86,7 +103,12 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 	if err != nil {
 		return nil, err
 	}
-	p.Actions, p.Facts = actionsOf(state, v.May() && newest != nil && newest.ID == state.ID), factsOf(state, v.Now)
+	p.Changes, p.Through, p.Facts = state.Changes, throughOf(state), factsOf(state, v.Now)
+	if newest != nil && newest.ID == state.ID {
+		if err := s.decidable(ctx, p); err != nil {
+			return nil, err
+		}
+	}
 	events, err := s.Store.Events(ctx, store.EventQuery{Subject: "rollout/" + state.ID, Backward: true, Limit: timelineEvents})
 	if err != nil {
 		return nil, err
@@ -95,13 +117,62 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 	return p, nil
 }
 
+// decidable says what can be decided of a service's newest rollout, by the visitor.
+func (s *Server) decidable(ctx context.Context, p *rolloutPage) error {
+	var err error
+	if p.Asking, err = s.askingOf(ctx, p.visit, p.State); err != nil || !p.May() {
+		return err
+	}
+	good, err := s.lastGood(ctx, p.State.Service)
+	if err != nil {
+		return err
+	}
+	others, err := s.forwards(ctx, p.State)
+	p.Actions = p.actionsOf(good, len(others) > 0)
+	return err
+}
+
+// throughOf says which way a rollout takes that is not the plan's own, and why.
+func throughOf(s rollout.State) string {
+	var parts []string
+	switch s.Lane {
+	case "":
+	case rollout.Sev0:
+		parts = append(parts, "Lane sev0: straight to the units that are hit")
+	case rollout.Sev1:
+		parts = append(parts, "Lane sev1: the first ring, then the units that are hit, on approval")
+	case rollout.Hotfix:
+		parts = append(parts, "Lane hotfix: all rings, with shorter bakes")
+	case rollout.Forward:
+		parts = append(parts, "Rolled forward: straight to the rings that had what it replaces")
+	case rollout.Redeploy:
+		parts = append(parts, "Redeployed: what was last known good, straight to everyone")
+	default:
+		parts = append(parts, "Lane "+string(s.Lane))
+	}
+	if s.Through {
+		parts = append(parts, "freezes do not hold it")
+	}
+	if len(parts) == 0 && s.Why != "" {
+		parts = append(parts, "Forced")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	text := sentenceCase(strings.Join(parts, "; "))
+	if s.Why != "" {
+		text += " “" + s.Why + "”"
+	}
+	return text
+}
+
 // gather takes the gates of now, or those that decided.
 func (p *rolloutPage) gather(ev rollout.Evidence) {
 	s := p.State
 	if s.Ring >= 0 {
 		p.Ring = s.Rings[s.Ring].Name
 	}
-	judged := ev.Gates
+	judged := slices.Concat(ev.Gates, ev.Before)
 	if p.Settled || len(judged) == 0 {
 		judged = nil
 		for _, st := range s.Stages {
@@ -117,6 +188,7 @@ func (p *rolloutPage) gather(ev rollout.Evidence) {
 		}
 	}
 	p.Gates = gatesOf("now", judged, s.To, s.From)
+	p.weigh(ev)
 	for _, j := range judged {
 		if p.Settled && !s.HaltedAt.IsZero() && j.Verdict == health.Fail && len(j.Reasons) > 0 {
 			p.Waiting = "Halted in ring " + p.GatesOf + ". " + sentenceCase(j.Reasons[0])
@@ -130,18 +202,19 @@ func (s *Server) measure(ctx context.Context, p *rolloutPage) {
 	if p.Settled {
 		return
 	}
-	unit := resource.Service{}.Defaults().Unit
-	if r, err := s.Catalog.Get(ctx, resource.KindService, p.State.Service); err == nil {
-		if spec, err := resource.As[resource.Service](r); err == nil {
-			unit = spec.Defaults().Unit
-		}
+	units := p.State.Units
+	if len(units) == 0 {
+		units = s.unitsOf(ctx, p.State.Service)
 	}
-	status, _ := s.Hub.Observe(unit, p.State.Service)
 	users := map[string]int64{}
-	for _, u := range status.Users {
-		if u.Version == p.State.To {
-			users[u.Ring] = u.Users
+	for _, unit := range units {
+		status, seen := s.Hub.Observe(unit, p.State.Service)
+		for _, u := range status.Users {
+			if u.Version == p.State.To {
+				users[u.Ring] += u.Users
+			}
 		}
+		p.Units = append(p.Units, unitView{Name: unit, Before: p.State.BeforeIn(unit), Exposed: p.exposedIn(unit), Slots: status.Slots, Seen: seen, Unseen: p.Now.Sub(seen) > unseen})
 	}
 	rates := map[string]pair{}
 	if s.Metrics != nil {
@@ -164,6 +237,29 @@ func (s *Server) measure(ctx context.Context, p *rolloutPage) {
 	}
 }
 
+// unitsOf is where a service runs.
+func (s *Server) unitsOf(ctx context.Context, service string) []string {
+	r, err := s.Catalog.Get(ctx, resource.KindService, service)
+	if err == nil {
+		if spec, err := resource.As[resource.Service](r); err == nil {
+			return spec.Defaults().Units
+		}
+	}
+	return resource.Service{}.Defaults().Units
+}
+
+// exposedIn names the outermost ring of a unit that has the new version, "" for none.
+func (p *rolloutPage) exposedIn(unit string) string {
+	name := ""
+	for i, v := range p.State.Wanted(unit).Exposure {
+		units := p.State.Rings[i].Units
+		if v == p.State.To && (len(units) == 0 || slices.Contains(units, unit)) {
+			name = p.State.Rings[i].Name
+		}
+	}
+	return name
+}
+
 func last(values []float64) float64 {
 	for i := len(values) - 1; i >= 0; i-- {
 		if v := values[i]; v == v {
@@ -177,6 +273,8 @@ func headline(s rollout.State, ring string) (phase, text string) {
 	switch {
 	case s.Phase == rollout.Starting:
 		return "Starting", s.To + " is being started; nobody sees it yet"
+	case s.Halted && !s.Phase.Ended() && s.Phase != rollout.RollingBack:
+		return "Halted", "Halted in ring " + ring
 	case paused(s):
 		return "Paused", "Paused in ring " + ring
 	case s.Phase == rollout.Exposing:
@@ -211,32 +309,6 @@ func before(s rollout.State) string {
 		return "nothing"
 	}
 	return s.From
-}
-
-// actionsOf are the commands that make sense now; whoever sends another one is told why not.
-func actionsOf(s rollout.State, may bool) []action {
-	if !may {
-		return nil
-	}
-	pause := action{rollout.Pause, "Pause", "p", false}
-	if s.Paused {
-		pause = action{rollout.Resume, "Resume", "p", false}
-	}
-	switch s.Phase {
-	case rollout.Starting:
-		return []action{pause, {rollout.Abort, "Abort", "a", true}}
-	case rollout.Exposing, rollout.Baking:
-		all := []action{pause}
-		if !s.Paused && !s.Hurried {
-			all = append(all, action{rollout.Promote, "Promote", "m", false})
-		}
-		return append(all, action{rollout.Abort, "Abort", "a", true})
-	case rollout.Succeeded:
-		if s.From != "" {
-			return []action{{rollout.Rollback, "Roll back", "b", true}}
-		}
-	}
-	return nil
 }
 
 func factsOf(s rollout.State, now time.Time) []fact {

@@ -125,10 +125,28 @@ func toldOf(out *entry) string {
 		_ = json.Unmarshal(out.Data, &d)
 		out.Tone, out.Reason = "hold", sentenceCase(d.Why)
 		return fmt.Sprintf("%s was refused %s %s", sentenceStart(who), d.Method, d.Path)
+	case "line.stopped":
+		out.Tone, out.Reason = "fail", quoted(out.Data)
+		return who + " stopped the line"
+	case "line.lifted":
+		out.Tone, out.Reason = "pass", quoted(out.Data)
+		return who + " lifted the line"
+	case "config.created":
+		service, version, _ := strings.Cut(name, "/")
+		return fmt.Sprintf("%s made config %s of %s", who, version, service)
 	case "backup.taken":
 		return who + " took a backup"
 	}
 	return ""
+}
+
+// quoted is the reason that a person gave.
+func quoted(data json.RawMessage) string {
+	var d struct{ Reason string }
+	if json.Unmarshal(data, &d) != nil || d.Reason == "" {
+		return ""
+	}
+	return "“" + d.Reason + "”"
 }
 
 func sentenceStart(s string) string { return strings.TrimSuffix(sentenceCase(s), ".") }
@@ -176,8 +194,28 @@ func toldOfEnding(out *entry, e rollout.Event, id, who string) string {
 		return who + " resumed " + id
 	case rollout.EvHurried:
 		return fmt.Sprintf("%s waived the rest of the bake of ring %s", who, e.Ring)
+	case rollout.EvPreempted:
+		out.Tone = "hold"
+		return "A more urgent rollout took its place"
+	case rollout.EvAsked:
+		out.Tone = "hold"
+		return fmt.Sprintf("Approval is asked for ring %s", e.Ring)
+	case rollout.EvApproved:
+		out.Tone = "pass"
+		return fmt.Sprintf("%s approved ring %s", who, e.Ring)
+	case rollout.EvRejected:
+		out.Tone = "fail"
+		return fmt.Sprintf("%s refused ring %s, which halts %s", who, e.Ring, id)
+	case rollout.EvWarned:
+		out.Tone = "hold"
+		return fmt.Sprintf("Gate %s failed in ring %s, and does not take it back", e.Gate, e.Ring)
+	case rollout.EvRetired:
+		return "The version before is not kept running any more"
 	case rollout.EvHalted:
 		out.Tone = "fail"
+		if strings.HasPrefix(out.Actor, "user:") {
+			return who + " halted " + id
+		}
 		if e.Ring == "" {
 			return "Halted before anybody saw it"
 		}

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -12,17 +13,21 @@ import (
 
 // Options configure the pages.
 type Options struct {
-	Catalog  Catalog
-	Rollouts Rollouts
-	Hub      Hub
-	Store    Store
-	Notifier Notifier // nil: pages look for new events by themselves
-	Access   Access
-	Metrics  Metrics       // nil: no charts
-	Scrape   time.Duration // interval of scrapes, which says how fine charts can be; default 5s
-	Logger   *slog.Logger
-	Version  string
-	Now      func() time.Time // default time.Now
+	Catalog   Catalog
+	Rollouts  Rollouts
+	Decisions Decisions
+	LastGood  func(ctx context.Context, service string) (string, error) // what a redeployment would bring back; "" for nothing
+	Plans     Plans
+	Calendar  Calendar
+	Hub       Hub
+	Store     Store
+	Notifier  Notifier // nil: pages look for new events by themselves
+	Access    Access
+	Metrics   Metrics       // nil: no charts
+	Scrape    time.Duration // interval of scrapes, which says how fine charts can be; default 5s
+	Logger    *slog.Logger
+	Version   string
+	Now       func() time.Time // default time.Now
 }
 
 // Server answers browsers.
@@ -33,6 +38,7 @@ type Server struct {
 	files   *files
 	origin  *http.CrossOriginProtection
 	denials limiter
+	asks    asked
 	traffic recent
 }
 
@@ -68,13 +74,19 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /{$}", s.signed(policy.Read, s.overview))
 	s.mux.HandleFunc("GET /services/{service}", s.signed(policy.Read, s.service))
 	s.mux.HandleFunc("GET /rollouts/{rollout}", s.signed(policy.Read, s.rollout))
+	s.mux.HandleFunc("GET /approvals", s.signed(policy.Read, s.approvals))
 	s.mux.HandleFunc("GET /events", s.signed(policy.Read, s.events))
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
 	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))
 	for _, verb := range rollout.Verbs {
-		s.mux.HandleFunc("GET /rollouts/{rollout}/"+string(verb), s.signed(policy.Change, s.confirm(verb)))
-		s.mux.HandleFunc("POST /rollouts/{rollout}/"+string(verb), s.signed(policy.Change, s.act(verb)))
+		s.deed("/rollouts/{rollout}/"+string(verb), s.command(verb))
 	}
+	s.deed("/rollouts/{rollout}/forward", s.forward())
+	s.deed("/rollouts/{rollout}/redeploy", s.redeploy())
+	s.deed("/rollouts/{rollout}/approve", s.approve(false))
+	s.deed("/rollouts/{rollout}/refuse", s.approve(true))
+	s.deed("/line/stop", s.turnLine(true))
+	s.deed("/line/lift", s.turnLine(false))
 	s.mux.HandleFunc("/", s.signed(policy.Self, s.nowhere))
 }
 

@@ -1,10 +1,8 @@
 package ui
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -113,6 +111,9 @@ func (p *servicePage) plan(full resource.Resolved) {
 
 // gateText says in words what a gate asks for.
 func gateText(g resource.Gate) string {
+	if g.Signal != "errors" && g.Signal != "latency" {
+		return sentenceCase(g.Name + " (" + g.Signal + "): " + strings.Join(gateWants(g), "; "))
+	}
 	what := "Errors"
 	if g.Signal == "latency" {
 		what = "Requests slower than " + span(time.Duration(g.Over))
@@ -153,10 +154,7 @@ func (s *Server) history(ctx context.Context, p *servicePage) error {
 		p.Rollouts = append(p.Rollouts, one)
 	}
 	p.Releases, err = s.Catalog.Releases(ctx, p.Name)
-	slices.SortFunc(p.Releases, func(a, b resource.Release) int {
-		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.Version, a.Version))
-	})
-	p.Releases = p.Releases[:min(len(p.Releases), shownRollouts)]
+	p.Releases = newestFirst(p.Releases)[:min(len(p.Releases), shownRollouts)]
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/rollout"
 )
 
 const (
@@ -24,12 +25,17 @@ type visit struct {
 	Path    string
 	Now     time.Time
 	Title   string
-	Live    string // topic of the page's live updates; "" for none
-	id      string // of the session
+	Live    string       // topic of the page's live updates; "" for none
+	Line    rollout.Line // whether it is stopped, which every page says
+	Asks    int          // approvals that are waited for
+	id      string       // of the session
 }
 
-// May says whether the visitor may change things, and so whether pages offer it.
-func (v *visit) May() bool { return policy.Allow(v.Who, policy.Change) == nil }
+// May says whether the visitor may decide on rollouts, and so whether pages offer it.
+func (v *visit) May() bool { return policy.Allow(v.Who, policy.Decide) == nil }
+
+// MayChange says whether the visitor may change what is declared.
+func (v *visit) MayChange() bool { return policy.Allow(v.Who, policy.Change) == nil }
 
 type handler func(w http.ResponseWriter, r *http.Request, v *visit) error
 
@@ -61,6 +67,9 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 			err := errs.E(errs.Denied, "this form was not sent from a page of this session").Next("Load the page again, then repeat what you did.")
 			s.denied(r, who.Actor(), err)
 			return err
+		}
+		if r.URL.Path != livePath && r.Method == http.MethodGet {
+			s.notice(r.Context(), v)
 		}
 		return h(w, r, v)
 	})
@@ -103,6 +112,11 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, page s
 	var b bytes.Buffer
 	if err := s.pages[page].ExecuteTemplate(&b, name, data); err != nil {
 		return err
+	}
+	if r.Header.Get("HX-Target") == "live" { // what every page says changes with it
+		if err := s.pages[page].ExecuteTemplate(&b, "aside", data); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)

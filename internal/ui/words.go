@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,18 @@ func span(d time.Duration) string {
 		return two(int(d.Hours()), "h", int(d.Minutes())%60, "min")
 	}
 	return two(int(d.Hours())/24, "d", int(d.Hours())%24, "h")
+}
+
+var spanRE = regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?s\b`)
+
+// plainSpans writes durations in a sentence as pages do.
+func plainSpans(s string) string {
+	return spanRE.ReplaceAllStringFunc(s, func(d string) string {
+		if v, err := time.ParseDuration(d); err == nil {
+			return span(v)
+		}
+		return d
+	})
 }
 
 func two(a int, as string, b int, bs string) string {
@@ -185,6 +198,10 @@ func audience(a resource.Audience) string {
 		return plural(int64(len(a.Users)), "named user", "named users")
 	case a.Segment != "":
 		return "segment " + a.Segment
+	case a.Tenants != nil:
+		return plural(int64(len(a.Tenants)), "tenant", "tenants")
+	case a.Regions != nil:
+		return plural(int64(len(a.Regions)), "region", "regions")
 	case a.Percent != nil:
 		return strconv.FormatFloat(*a.Percent, 'g', -1, 64) + " % of users"
 	case a.Rule != nil:

@@ -19,9 +19,11 @@ import (
 	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/blob"
+	"github.com/ringfence/ringfence/internal/calendar"
 	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/ui"
 	"github.com/ringfence/ringfence/test/plane"
 )
@@ -56,6 +58,25 @@ func (m *metrics) QueryRange(_ context.Context, _ string, from, to time.Time, st
 	return out, nil
 }
 
+// almanac fits the calendar to the pages.
+type almanac struct{}
+
+func (almanac) Between(w resource.Window, from, to time.Time, limit int) []ui.Span {
+	var all []ui.Span
+	for _, s := range calendar.Between(w, from, to, limit) {
+		all = append(all, ui.Span(s))
+	}
+	return all
+}
+
+func (almanac) Export(w io.Writer, title, domain string, now time.Time, windows []ui.NamedWindow) error {
+	feed := calendar.Feed{Title: title, Domain: domain, Now: now}
+	for _, n := range windows {
+		feed.Windows = append(feed.Windows, calendar.Named(n))
+	}
+	return calendar.ExportICS(w, feed)
+}
+
 const evil = `"><script>alert(1)</script><img src=x onerror=alert(2)>`
 
 // start declares the shop, whose owner means no good, and takes v1 to everyone.
@@ -67,7 +88,14 @@ func start(t *testing.T) *world {
 	must(t, err)
 	declared := &catalog.Catalog{Store: w.Store, Blobs: blobs}
 	w.opts = ui.Options{
-		Catalog: declared, Rollouts: w.Controller, Store: w.Store, Notifier: w.Store, Access: access.Tokens{Store: w.Store},
+		LastGood: func(ctx context.Context, service string) (string, error) {
+			live, err := w.Controller.Live(ctx, service)
+			if len(live.Good) > 1 {
+				return live.Good[len(live.Good)-2], err
+			}
+			return "", err
+		},
+		Catalog: declared, Rollouts: w.Controller, Decisions: w.Controller, Plans: declared, Calendar: almanac{}, Store: w.Store, Notifier: w.Store, Access: access.Tokens{Store: w.Store},
 		Metrics: &metrics{}, Version: "test", Now: func() time.Time { return time.Now().Add(time.Duration(w.late.Load())) },
 		Hub: hub{fleet.ServiceStatus{Name: "shop", Slots: []fleet.SlotStatus{{Version: "v1", Ready: 1, Wanted: 1, Failure: evil,
 			Instances: []fleet.Instance{{ID: "shop/v1/1", PID: 4711, Address: "127.0.0.1:9", Ready: true, LastExit: evil}}}}}},

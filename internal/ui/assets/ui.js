@@ -104,17 +104,23 @@
     var next = items[at < 0 ? (by > 0 ? 0 : items.length - 1) : at + by];
     if (next) next.querySelector("summary, h2 a").focus();
   }
+  // Where several things have the same key, it is for the one that is looked at.
+  function keyed(key) {
+    var item = doc.activeElement && doc.activeElement.closest("[data-item]"), which = '[data-key="' + key + '"]';
+    return (item && item.querySelector(which)) || doc.querySelector(which);
+  }
   doc.addEventListener("keydown", function (e) {
     if (e.ctrlKey || e.metaKey || e.altKey || !keysOn || !keysOn.checked) return;
     if (/^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName) || doc.querySelector("dialog[open]")) return;
     var second = Date.now() - waiting < 1200;
     waiting = 0;
     if (second && e.key === "o") { location.href = "/"; return; }
-    if (second && e.key === "e") { location.href = "/events"; return; }
+    var to = second && { e: "/events", a: "/approvals", c: "/calendar", p: "/plans" }[e.key];
+    if (to) { location.href = to; return; }
     if (e.key === "g") { waiting = Date.now(); return; }
     if (e.key === "?") { $("help").showModal(); return; }
     if (e.key === "j" || e.key === "k") { step(e.key === "j" ? 1 : -1); return; }
-    var action = /^[a-z]$/.test(e.key) && doc.querySelector('[data-key="' + e.key + '"]');
+    var action = /^[a-z]$/.test(e.key) && keyed(e.key);
     if (action) { e.preventDefault(); action.click(); }
   });
   doc.addEventListener("keydown", function (e) { // what looks like a button is pressed like one
