@@ -5,19 +5,25 @@
 //	go build -o shop-v1 -ldflags "-X main.version=v1" ./examples/shop
 //	go build -o shop-v3 -ldflags "-X main.version=v3 -X main.checkoutErrors=0.4 -X main.delay=60ms" ./examples/shop
 //	go build -o shop-v4 -ldflags "-X main.version=v4 -X main.ready=never" ./examples/shop
+//
+// Its configuration is the GREETING in its environment and the prices in prices.json below RINGFENCE_CONFIG.
 package main
 
 import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -80,7 +86,14 @@ func routes(errorShare float64) http.Handler {
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "Welcome to the shop, version %s. %s\n", version, os.Getenv("GREETING"))
 	})
-	mux.HandleFunc("GET /products", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, products) })
+	mux.HandleFunc("GET /products", func(w http.ResponseWriter, _ *http.Request) {
+		list, err := priced()
+		if err != nil {
+			answer(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
+			return
+		}
+		answer(w, http.StatusOK, list)
+	})
 	mux.HandleFunc("POST /cart", func(w http.ResponseWriter, r *http.Request) {
 		var p product
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&p); err != nil {
@@ -104,6 +117,27 @@ func routes(errorShare float64) http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	return mux
+}
+
+// priced are the products at the prices of prices.json, by id, where its config has one. It is read anew each time, so
+// that a change of the file is seen at once.
+func priced() ([]product, error) {
+	list := slices.Clone(products)
+	b, err := os.ReadFile(filepath.Join(os.Getenv("RINGFENCE_CONFIG"), "prices.json"))
+	if os.Getenv("RINGFENCE_CONFIG") == "" || errors.Is(err, fs.ErrNotExist) {
+		return list, nil
+	}
+	prices := map[int]float64{}
+	if err == nil {
+		err = json.Unmarshal(b, &prices)
+	}
+	for i, p := range list {
+		list[i].Price = cmp.Or(prices[p.ID], p.Price)
+		if list[i].Price < 0 {
+			err = cmp.Or(err, fmt.Errorf("the price of %s is %g", p.Name, list[i].Price))
+		}
+	}
+	return list, err
 }
 
 func slowed(wait time.Duration, next http.Handler) http.Handler {

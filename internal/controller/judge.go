@@ -134,7 +134,7 @@ func (c *Controller) add(ctx context.Context, key string, g *gateCase, sit situa
 }
 
 func (g *gateCase) addCounts(ctx context.Context, m Metrics, state rollout.State, users split, now time.Time) error {
-	samples, ends, err := m.Counts(ctx, state.Service, state.To, state.From, g.Gate.Over, g.read, now)
+	samples, ends, err := m.Counts(ctx, state.Service, state.To, state.Beside(), g.Gate.Over, g.read, now)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (c *Controller) addHistograms(ctx context.Context, g *gateCase, state rollo
 	if c.Further == nil {
 		return nil
 	}
-	samples, ends, err := c.Further.Histograms(ctx, state.Service, state.To, state.From, g.read, now)
+	samples, ends, err := c.Further.Histograms(ctx, state.Service, state.To, state.Beside(), g.read, now)
 	if err != nil {
 		return err
 	}

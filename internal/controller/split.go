@@ -20,7 +20,7 @@ func splitOf(users []fleet.UserCount, state rollout.State) (s split) {
 		case !chance[u.Ring]:
 		case u.Version == state.To:
 			s.canary += u.Recent
-		case u.Version == state.From:
+		case state.Replaces(u.Version):
 			s.stable += u.Recent
 		}
 	}

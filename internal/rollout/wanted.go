@@ -1,6 +1,10 @@
 package rollout
 
-import "slices"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Wanted is what must be so in one unit while a rollout is in a state: the version of each ring and the versions kept running.
 type Wanted struct {
@@ -35,6 +39,21 @@ func (s State) BeforeIn(unit string) string {
 		return v
 	}
 	return s.From
+}
+
+// Beside is what the new version is judged against: all versions that it replaces, as units may have different ones.
+// They are joined by |, which no version holds.
+func (s State) Beside() string {
+	all := append([]string{s.From}, slices.Collect(maps.Values(s.Before))...)
+	all = slices.DeleteFunc(all, func(v string) bool { return v == "" || v == s.To })
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), "|")
+}
+
+// Replaces reports whether a version is one of those.
+func (s State) Replaces(version string) bool {
+	before := version == s.From || slices.Contains(slices.Collect(maps.Values(s.Before)), version)
+	return before && version != "" && version != s.To
 }
 
 // AfterIn is what a unit has when the rollout has ended.

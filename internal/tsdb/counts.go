@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -28,7 +29,7 @@ const nearLook = 2 * time.Minute
 type CountsQuery struct {
 	Service string
 	Canary  string    // the version on trial
-	Stable  string    // the version it is compared with; empty: none
+	Stable  string    // the version it is compared with, or several joined by |, as units may have different ones; empty: none
 	Rings   []string  // rings whose requests to the canary count; nil: all. Stable counts wherever it answers
 	Over    string    // empty: bad is a code of 500 and more; else a request slower than this value of the label over
 	From    time.Time // exclusive
@@ -39,7 +40,7 @@ func (q CountsQuery) check() error {
 	switch {
 	case q.Service == "" || q.Canary == "":
 		return errs.E(errs.Invalid, "counts: a service and a canary version are needed")
-	case q.Canary == q.Stable:
+	case q.besides(q.Canary):
 		return errs.E(errs.Invalid, "counts: canary and stable are the same version %s", q.Canary)
 	case q.From.IsZero() || q.To.Before(q.From):
 		return errs.E(errs.Invalid, "counts: the window must have a start and not end before it")
@@ -141,6 +142,16 @@ func selectSeries(ctx context.Context, querier storage.Querier, q CountsQuery, m
 	return out, set.Err()
 }
 
+// besides reports whether a version is one that the canary is compared with.
+func (q CountsQuery) besides(version string) bool {
+	for v := range strings.SplitSeq(q.Stable, "|") {
+		if v == version && v != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // roleOf says what a series counts for, 0 for nothing.
 func (q CountsQuery) roleOf(l labels.Labels) role {
 	requests, bad := canaryRequests, canaryBad
@@ -149,7 +160,7 @@ func (q CountsQuery) roleOf(l labels.Labels) role {
 		if q.Rings != nil && !slices.Contains(q.Rings, l.Get("ring")) {
 			return 0
 		}
-	case v == q.Stable && v != "":
+	case q.besides(v):
 		requests, bad = stableRequests, stableBad
 	default:
 		return 0

@@ -47,6 +47,8 @@ func TestCounts(t *testing.T) {
 		{"one ring, and slow requests", CountsQuery{Canary: "v2", Stable: "v1", Rings: []string{"canary"}, Over: "0.3", From: at(0), To: at(15)},
 			[]health.Sample{{Canary: c(8, 5), Stable: c(18, 0)}, {Stable: c(4, 0)}, {Canary: c(20, 0), Stable: c(90, 0)}}, []int{5, 10, 15}},
 		{"no ring", CountsQuery{Canary: "v2", Rings: []string{}, From: at(0), To: at(5)}, nil, nil},
+		{"several that it is compared with", CountsQuery{Canary: "v9", Stable: "v1|v2", From: at(0), To: at(15)},
+			[]health.Sample{{Stable: c(26, 3)}, {Stable: c(4, 0)}, {Stable: c(119, 0)}}, []int{5, 10, 15}},
 		{"no stable", CountsQuery{Canary: "v2", From: at(0), To: at(5)}, []health.Sample{{Canary: c(8, 2)}}, []int{5}},
 		{"from is exclusive, to inclusive", CountsQuery{Canary: "v2", Stable: "v1", From: at(5), To: at(10)}, []health.Sample{{Stable: c(4, 0)}}, []int{10}},
 		{"the first scrape has none before it", CountsQuery{Canary: "v1", From: at(-60), To: at(4)}, []health.Sample{}, []int{}},

@@ -1,0 +1,123 @@
+package units
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ringfence/ringfence/internal/api/wire"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+// The first ring is everyone in unit a; the second waits until it is told to go on, so that what is so in between can
+// be looked at without hurry.
+const twoUnits = `
+apiVersion: ringfence.dev/v1
+kind: Service
+metadata: {name: shop}
+spec:
+  units: [a, b]
+  run: {command: ["{artifact}", "--listen", "{address}"]}
+  ready: {http: /readyz, within: 30s}
+  route: {host: shop.localhost, targetingKey: {header: X-User-ID}}
+  plan: by-unit
+  drain: 2s
+---
+apiVersion: ringfence.dev/v1
+kind: RingPlan
+metadata: {name: by-unit}
+spec:
+  rings:
+    - {name: canary-unit, units: [a], bake: 1s, hotfixBake: 1s}
+    - {name: all, bake: 1s, hotfixBake: 1s, approval: {own: true}}
+  gates:
+    - {signal: errors, compare: stable, maxRatio: 1.5, minRequests: 40}
+`
+
+func TestUnitsHaveVersionsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := start(t, twoUnits, "a", "b")
+	first := r.release(wire.Release{Version: "v1"}, "shop-v1")
+	r.ends(first.ID, rollout.Succeeded)
+	r.everyoneSees("a", "version v1")
+	r.everyoneSees("b", "version v1")
+	quiet := r.drive("a", "b")
+
+	// A good release is in unit a before it is in unit b.
+	good := r.release(wire.Release{Version: "v2"}, "shop-v2")
+	r.asks(good.ID, "all")
+	r.everyoneSees("a", "version v2")
+	r.everyoneSees("b", "version v1")
+	r.approve(good.ID, "all")
+	r.ends(good.ID, rollout.Succeeded)
+	r.everyoneSees("a", "version v2")
+	r.everyoneSees("b", "version v2")
+
+	// A bad one is taken back in unit a, and nobody in unit b has had it.
+	bad := r.ends(r.release(wire.Release{Version: "v3"}, "shop-v3").ID, rollout.RolledBack)
+	if len(bad.Stages) != 1 || bad.Stages[0].Ring != "canary-unit" || bad.HurtAt.IsZero() {
+		t.Errorf("%+v", bad)
+	}
+	r.everyoneSees("a", "version v2")
+	r.everyoneSees("b", "version v2")
+	if failed := quiet(); failed["a"] == 0 || failed["b"] != 0 {
+		t.Errorf("answers of 500 and above: %v, expected some in a alone", failed)
+	}
+	if !r.answered("a", "v3") || r.answered("b", "v3") {
+		t.Errorf("v3 answered in a: %v, in b: %v", r.answered("a", "v3"), r.answered("b", "v3"))
+	}
+
+	// A hotfix goes straight to the unit that is hit, and to no other.
+	hot := r.release(wire.Release{Version: "v2-hot", Env: map[string]string{"GREETING": "Mended."}, Lane: "sev0", Hit: []string{"b"},
+		Reason: "carts are lost in b"}, "shop-v1")
+	hot = r.ends(hot.ID, rollout.Succeeded)
+	if hot.Lane != rollout.Sev0 || hot.Spared != 1 || hot.Why != "carts are lost in b" {
+		t.Errorf("%+v", hot)
+	}
+	r.everyoneSees("a", "version v2.")
+	r.everyoneSees("b", "Mended.")
+	r.runs(map[string]string{"a": "v2", "b": "v2-hot"})
+
+	// The next release finds each unit as it is, and brings both together.
+	next := r.release(wire.Release{Version: "v4", Env: map[string]string{"GREETING": "Together."}}, "shop-v2")
+	if d := cmp.Diff(map[string]string{"b": "v2-hot"}, next.Before); d != "" || next.From != "v2" {
+		t.Errorf("from %s: %s", next.From, d)
+	}
+	quiet = r.drive("a", "b")
+	r.asks(next.ID, "all")
+	r.everyoneSees("a", "Together.")
+	r.everyoneSees("b", "Mended.")
+	r.approve(next.ID, "all")
+	r.ends(next.ID, rollout.Succeeded)
+	quiet()
+	r.everyoneSees("a", "Together.")
+	r.everyoneSees("b", "Together.")
+	r.runs(map[string]string{"a": "v4", "b": "v4"})
+}
+
+// runs wants each unit to run one version, once what it ran before is gone.
+func (r *rig) runs(want map[string]string) {
+	r.Helper()
+	r.await("what runs", func() error {
+		got := map[string][]string{}
+		for unit, admin := range r.admins {
+			seen, err := health(r.Context(), admin)
+			if err != nil {
+				return err
+			}
+			for _, s := range seen.Observed.Services {
+				for _, slot := range s.Slots {
+					got[unit] = append(got[unit], slot.Version)
+				}
+			}
+		}
+		for unit, version := range want {
+			if !slices.Equal(got[unit], []string{version}) {
+				return fmt.Errorf("unit %s runs %v, expected %s", unit, got[unit], version)
+			}
+		}
+		return nil
+	})
+}
