@@ -14,6 +14,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 		"sentence": sentenceCase, "plural": plural, "list": func(items ...any) []any { return items },
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"day":   func(t time.Time) string { return t.UTC().Format("Mon 2 Jan 15:04") },
 		"seconds": func(x float64) string {
 			return span(time.Duration(x * float64(time.Second)).Round(100 * time.Millisecond))
 		},
@@ -24,7 +25,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "events", "signin", "error"} {
+	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "calendar", "events", "signin", "error"} {
 		page, err := base.Clone()
 		if err == nil {
 			page, err = page.ParseFS(embedded, "templates/"+name+".html")

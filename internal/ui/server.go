@@ -75,6 +75,8 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /services/{service}", s.signed(policy.Read, s.service))
 	s.mux.HandleFunc("GET /rollouts/{rollout}", s.signed(policy.Read, s.rollout))
 	s.mux.HandleFunc("GET /approvals", s.signed(policy.Read, s.approvals))
+	s.mux.HandleFunc("GET /calendar", s.signed(policy.Read, s.calendar))
+	s.mux.HandleFunc("GET /calendar.ics", s.subscribed(s.feed))
 	s.mux.HandleFunc("GET /events", s.signed(policy.Read, s.events))
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
 	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))

@@ -184,7 +184,7 @@ func TestContrast(t *testing.T) {
 			{"ink", "bg", 7}, {"ink", "panel", 7}, {"soft", "bg", 4.5}, {"soft", "panel", 4.5}, {"accent", "bg", 4.5}, {"accent", "panel", 4.5},
 			{"accent", "tint", 4.5}, {"on-accent", "accent", 4.5}, {"pass", "pass-tint", 4.5}, {"hold", "hold-tint", 4.5}, {"fail", "fail-tint", 4.5},
 			{"ink", "fail-tint", 4.5}, {"fail", "panel", 4.5}, {"bg", "fail", 4.5}, {"pass", "panel", 3}, {"hold", "panel", 3},
-			{"solid", "panel", 3}, {"pass-solid", "panel", 3}, {"fail-solid", "panel", 3}, {"hold", "bg", 3},
+			{"solid", "panel", 3}, {"pass-solid", "panel", 3}, {"fail-solid", "panel", 3}, {"hold", "bg", 3}, {"on-solid", "solid", 4.5},
 		} {
 			a, b := colors[p.front], colors[p.back]
 			if got := (math.Max(a, b) + 0.05) / (math.Min(a, b) + 0.05); got < p.least {
