@@ -22,7 +22,7 @@ func (c *Catalog) Resolve(ctx context.Context, service string) (resource.Resolve
 	}
 	labels := r.Metadata.Labels
 	if r, err = c.Get(ctx, resource.KindRingPlan, svc.Plan); err != nil {
-		return resource.Resolved{}, err
+		return resource.Resolved{}, damaged(err)
 	}
 	plan, err := resource.As[resource.RingPlan](r)
 	if err != nil {
@@ -46,6 +46,15 @@ func (c *Catalog) Resolve(ctx context.Context, service string) (resource.Resolve
 	}
 	resolved.Groups, err = c.groups(ctx, resolved.Rings)
 	return resolved, err
+}
+
+// damaged is for what cannot be missing, as nothing is deleted that is referred to. That the service is missing means
+// something else: it was deleted.
+func damaged(err error) error {
+	if errs.Is(err, errs.Missing) {
+		return errs.Wrap(errs.Internal, err, "the catalog is damaged")
+	}
+	return err
 }
 
 // freezes are those that concern a service, at some time or other.
@@ -81,7 +90,7 @@ func (c *Catalog) groups(ctx context.Context, rings []resource.Ring) (map[string
 		for _, name := range ring.Approval.From {
 			r, err := c.Get(ctx, resource.KindGroup, name)
 			if err != nil {
-				return nil, err
+				return nil, damaged(err)
 			}
 			g, err := resource.As[resource.Group](r)
 			if err != nil {

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -104,10 +105,13 @@ type Controller struct {
 	wake chan struct{}
 
 	mu     sync.Mutex
-	cases  map[string]*stageCase // evidence so far, by service; a cache of what the metrics hold
-	before map[string]*stageCase // likewise, of gates that are asked before a ring
-	rests  map[string]rest       // services with nothing to do, by name
-	told   int                   // calls of Declared
+	cases  map[string]*stageCase      // evidence so far, by service; a cache of what the metrics hold
+	before map[string]*stageCase      // likewise, of gates that are asked before a ring
+	rests  map[string]rest            // services with nothing to do, by name
+	known  map[string]remembered      // what was read of services, by name
+	dues   map[string]time.Time       // when the bakes of services end, as far as that is known
+	lived  map[string]versioned[Live] // Live documents as last decoded, by name
+	told   int                        // calls of Declared
 }
 
 // rest says that a service had nothing to do when its Live had a revision; every write of it gives it another one.
@@ -115,6 +119,10 @@ type rest struct {
 	rev   int64
 	until time.Time // a change of what is declared is not seen before
 }
+
+// recallFor is for how many intervals what was read of a rollout in flight is gone by. Its own writes, those of others
+// and what this process declares end it sooner.
+const recallFor = 60
 
 // restFor is for how many intervals a service rests. Declared tells of changes sooner, but for other processes'.
 const restFor = 10
@@ -124,11 +132,15 @@ func New(o Options) *Controller {
 	if o.Interval == 0 {
 		o.Interval = time.Second
 	}
-	return &Controller{Options: o, wake: make(chan struct{}, 1), cases: map[string]*stageCase{}, before: map[string]*stageCase{}, rests: map[string]rest{}}
+	return &Controller{Options: o, wake: make(chan struct{}, 1), cases: map[string]*stageCase{}, before: map[string]*stageCase{}, rests: map[string]rest{},
+		known: map[string]remembered{}, dues: map[string]time.Time{}, lived: map[string]versioned[Live]{}}
 }
 
 // Run steps every service at each interval, and sooner when woken, until ctx ends.
 func (c *Controller) Run(ctx context.Context) error {
+	var punctual sync.WaitGroup
+	punctual.Go(func() { c.runDue(ctx) })
+	defer punctual.Wait()
 	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
 	for {
@@ -153,24 +165,45 @@ func (c *Controller) Wake() {
 // stepLimit is how long the steps of one service may hold up those of the others.
 const stepLimit = 15 * time.Second
 
+// stepAll lets every service take its steps, as many at once as there are processors.
 func (c *Controller) stepAll(ctx context.Context) {
 	lives, err := c.lives(ctx)
 	if err != nil {
 		c.Logger.Error("cannot read the services", "err", err)
 		return
 	}
+	line, err := c.Line(ctx)
+	if err != nil {
+		c.Logger.Error("cannot read whether the line is stopped", "err", err)
+		return
+	}
+	work := make(chan versioned[Live])
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(lives)) {
+		workers.Go(func() {
+			for l := range work {
+				c.stepOne(ctx, l, line)
+			}
+		})
+	}
 	for _, l := range lives {
-		resting, told := c.resting(l)
-		if resting {
-			continue
-		}
-		out, err := c.settle(ctx, l.value.Service)
-		if err != nil && ctx.Err() == nil {
-			c.Logger.Error("rollout step failed; it is tried again", "service", l.value.Service, "err", err)
-		}
-		if err == nil && out == idle {
-			c.rest(l, told)
-		}
+		work <- l
+	}
+	close(work)
+	workers.Wait()
+}
+
+func (c *Controller) stepOne(ctx context.Context, l versioned[Live], line rollout.Line) {
+	resting, told := c.resting(l)
+	if resting {
+		return
+	}
+	out, err := c.settle(ctx, l, line)
+	if err != nil && ctx.Err() == nil {
+		c.Logger.Error("rollout step failed; it is tried again", "service", l.value.Service, "err", err)
+	}
+	if err == nil && out == idle {
+		c.rest(l, told)
 	}
 }
 
@@ -199,18 +232,63 @@ func (c *Controller) Declared() {
 	c.Wake()
 }
 
-// settle takes steps of one service until there is nothing left to do now.
-func (c *Controller) settle(ctx context.Context, service string) (outcome, error) {
+// settle takes steps of one service until there is nothing left to do now. The first one goes by what is remembered:
+// should another have been faster, its write is refused.
+func (c *Controller) settle(ctx context.Context, l versioned[Live], line rollout.Line) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
+	sit, still := c.recall(l, line)
 	for range 100 {
-		out, err := c.step(ctx, service, time.Now().UTC())
-		if errs.Is(err, errs.Conflict) {
-			continue // another was faster: decide again on the new state
+		now := time.Now().UTC()
+		if !still {
+			var err error
+			if sit, err = c.situation(ctx, l.value.Service); errs.Is(err, errs.Missing) {
+				return idle, c.retire(ctx, sit.live, now)
+			} else if err != nil {
+				return waiting, err
+			}
 		}
-		if err != nil || out != moved {
-			return out, err
+		told := c.toldSoFar()
+		out, err := c.step(ctx, sit, still, now)
+		switch {
+		case errs.Is(err, errs.Conflict) || err == nil && out == moved:
+			still = false // decide again, on the new state
+			continue
+		case err == nil && !still && out == waiting:
+			c.remember(sit, told)
 		}
+		return out, err
 	}
-	return waiting, errs.E(errs.Internal, "service %s does not settle", service)
+	return waiting, errs.E(errs.Internal, "service %s does not settle", l.value.Service)
+}
+
+// remembered is a situation in which there was nothing to write but what the evidence may lead to.
+type remembered struct {
+	sit   situation
+	told  int
+	until time.Time // what other processes declare is not seen before
+}
+
+// recall returns what was read when a service's Live had the revision that it still has: every write replaces it.
+func (c *Controller) recall(l versioned[Live], line rollout.Line) (situation, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.known[l.value.Service]
+	if !ok || r.sit.live.rev != l.rev || r.told != c.told || time.Now().After(r.until) {
+		return situation{}, false
+	}
+	r.sit.line = line
+	return r.sit, true
+}
+
+func (c *Controller) remember(sit situation, told int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[sit.live.value.Service] = remembered{sit, told, time.Now().Add(recallFor * c.Interval)}
+}
+
+func (c *Controller) toldSoFar() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told
 }

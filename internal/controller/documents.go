@@ -174,10 +174,36 @@ func readOrNew[T any](ctx context.Context, s Store, kind, name string) (versione
 	return v, err
 }
 
+// lives returns the Live documents of all services; those that have not changed are not decoded again.
 func (c *Controller) lives(ctx context.Context) ([]versioned[Live], error) {
 	ctx, cancel := context.WithTimeout(ctx, stepLimit)
 	defer cancel()
-	return listAll[Live](ctx, c.Store, KindLive, "")
+	var all []versioned[Live]
+	for after := ""; ; {
+		docs, err := c.Store.List(ctx, store.Page{Kind: KindLive, After: after})
+		if err != nil {
+			return nil, err
+		}
+		if len(docs) == 0 {
+			break
+		}
+		for _, d := range docs {
+			c.mu.Lock()
+			v, known := c.lived[d.Name]
+			c.mu.Unlock()
+			if !known || v.rev != d.Rev {
+				if v, err = decode[Live](d); err != nil {
+					return nil, err
+				}
+				c.mu.Lock()
+				c.lived[d.Name] = v
+				c.mu.Unlock()
+			}
+			all = append(all, v)
+		}
+		after = docs[len(docs)-1].Name
+	}
+	return all, nil
 }
 
 func listAll[T any](ctx context.Context, s Store, kind, prefix string) ([]versioned[T], error) {

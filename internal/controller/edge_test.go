@@ -28,10 +28,10 @@ func TestAStepOnDocumentsThatHaveChangedMeanwhileIsRefused(t *testing.T) {
 			if _, err := other.Command(ctx, rollout.Abort, "user:bob", "shop", "", time.Now()); err != nil {
 				return err
 			}
-			_, err := other.step(ctx, "shop", time.Now())
+			_, err := stepOnce(ctx, other)
 			return err
 		})
-		_, err := c.step(ctx, "shop", time.Now())
+		_, err := stepOnce(ctx, c)
 		if !errs.Is(err, errs.Conflict) {
 			t.Errorf("a decision on old documents: %v", err)
 		}
@@ -67,7 +67,7 @@ func TestAPlanThatChangesInFlightLeavesItsGatesWhatTheyNeed(t *testing.T) {
 		w.change(func() {
 			w.spec.Gates = []resource.Gate{{Signal: "latency", Over: fleet.Dur(700 * time.Millisecond), MinRequests: 500}}
 		})
-		time.Sleep(soon)
+		time.Sleep((restFor + 1) * beat)
 		want := []fleet.Dur{fleet.Dur(300 * time.Millisecond), fleet.Dur(700 * time.Millisecond)}
 		if got := w.desired().SlowOver; !slices.Equal(got, want) {
 			t.Errorf("the gateway counts requests slower than %v, want %v", got, want)
@@ -205,6 +205,15 @@ func TestARollbackThatCannotEndMayBeReplaced(t *testing.T) {
 	})
 }
 
+// stepOnce takes one step of the service, on what is read for it.
+func stepOnce(ctx context.Context, c *Controller) (outcome, error) {
+	sit, err := c.situation(ctx, "shop")
+	if err != nil {
+		return waiting, err
+	}
+	return c.step(ctx, sit, false, time.Now())
+}
+
 func TestAStoreThatHangsHoldsUpOneStepOnly(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
@@ -213,7 +222,7 @@ func TestAStoreThatHangsHoldsUpOneStepOnly(t *testing.T) {
 			return errs.Wrap(errs.Unavailable, ctx.Err(), "store")
 		})
 		began := time.Now()
-		if _, err := c.settle(ctx, "shop"); err == nil || time.Since(began) > time.Minute {
+		if _, err := c.settle(ctx, versioned[Live]{value: Live{Service: "shop"}}, rollout.Line{}); err == nil || time.Since(began) > time.Minute {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 	})

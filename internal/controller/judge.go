@@ -114,6 +114,9 @@ func (c *Controller) forget(service string) {
 		delete(cases, service)
 	}
 	delete(c.rests, service)
+	delete(c.known, service)
+	delete(c.dues, service)
+	delete(c.lived, service)
 }
 
 // add brings a gate's evidence up to now.

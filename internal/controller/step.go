@@ -27,28 +27,32 @@ const (
 )
 
 // step moves one service by one decision: observe, decide, record, act.
-func (c *Controller) step(ctx context.Context, service string, now time.Time) (outcome, error) {
-	sit, err := c.situation(ctx, service)
-	if errs.Is(err, errs.Missing) {
-		return idle, c.retire(ctx, sit.live, now)
-	}
-	if err != nil {
-		return waiting, err
-	}
+func (c *Controller) step(ctx context.Context, sit situation, still bool, now time.Time) (outcome, error) {
 	d := decision{live: sit.live.value, state: sit.rollout.value}
 	if sit.active() {
-		d.events = rollout.Next(d.state, c.observe(ctx, sit, now), now)
+		ev := c.observe(ctx, sit, now)
+		d.events = rollout.Next(d.state, ev, now)
 		d.state = rollout.FoldAll(d.state, d.events)
+		c.expect(d.state, ev, now)
+	}
+	if still && len(d.events) == 0 {
+		return sit.patience(), nil // it was written as it shall be
 	}
 	switch changed, err := c.commit(ctx, sit, d); {
 	case err != nil:
 		return waiting, err
 	case changed:
 		return moved, nil
-	case sit.inFlight():
-		return waiting, nil
 	}
-	return idle, nil
+	return sit.patience(), nil
+}
+
+// patience is the outcome of a step from which nothing followed.
+func (s situation) patience() outcome {
+	if s.inFlight() {
+		return waiting
+	}
+	return idle
 }
 
 // decision is what a step or a command leads to: the service's documents as they shall be, and why.

@@ -54,6 +54,14 @@ func (s State) Leaving(ev Evidence, now time.Time) int {
 	return -1
 }
 
+// BakedAt is when the current ring's bake ends, if it is watched until then; zero when none is under way.
+func (s State) BakedAt(ev Evidence) time.Time {
+	if s.Phase != Baking || s.From == "" {
+		return time.Time{}
+	}
+	return s.stage().Baking.Add(time.Duration(s.Rings[s.Ring].Bake) + ev.Unwatched)
+}
+
 // mayEnter reports whether a ring may get the new version now, and if not what it is waiting for. The approval is
 // asked for last, when nothing else is in the way.
 func (s State) mayEnter(ring int, ev Evidence, now time.Time) (ok bool, why string, approval bool) {
