@@ -80,7 +80,7 @@ func TestFromNothingToARollback(t *testing.T) {
 		t.Errorf("baking: %+v", baking)
 	}
 	for user, want := range map[string]string{"alice": "v2", "bob": "v1", "": "v1"} {
-		got, err := c.RingOf(ctx, "shop", user, nil)
+		got, err := c.RingOf(ctx, "shop", "", user, nil)
 		if err != nil || got.Version != want || got.Why == "" {
 			t.Errorf("%q gets %+v, %v, want %s", user, got, err, want)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,6 +13,7 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -69,23 +71,55 @@ func (s *Server) summary(ctx context.Context, r resource.Resource) (wire.Service
 	if err != nil {
 		return out, err
 	}
-	out.Name, out.Owner, out.Plan, out.Unit, out.Stable = r.Metadata.Name, spec.Owner, spec.Plan, spec.Unit, stableOf(state)
+	out.Name, out.Owner, out.Plan, out.Stable = r.Metadata.Name, spec.Owner, spec.Plan, stableOf(state)
 	if state.ID != "" && !state.Phase.Ended() {
 		out.Rollout, out.To, out.Phase = state.ID, state.To, string(state.Phase)
 		if state.Ring >= 0 {
 			out.Ring = state.Rings[state.Ring].Name
 		}
 	}
-	out.Status, out.Seen = s.Hub.Observe(spec.Unit, r.Metadata.Name)
+	if out.Units = spec.Units; len(out.Units) == 1 {
+		out.Unit = out.Units[0]
+	}
+	var all []fleet.ServiceStatus
+	for i, unit := range spec.Units {
+		u := wire.ServiceUnit{Unit: unit, Version: state.AfterIn(unit)}
+		u.Status, u.Seen = s.Hub.Observe(unit, out.Name)
+		if i == 0 || u.Seen.Before(out.Seen) {
+			out.Seen = u.Seen
+		}
+		all = append(all, u.Status)
+		out.ByUnit = append(out.ByUnit, u)
+	}
+	out.Status = fleet.Together(all)
 	for _, slot := range out.Status.Slots {
 		out.Ready, out.Wanted = out.Ready+slot.Ready, out.Wanted+slot.Wanted
 	}
 	return out, nil
 }
 
+// InUnit is the unit that is meant.
+type InUnit struct {
+	Unit string `query:"unit" maxLength:"63" doc:"the unit; may be left out of a service that runs in one"`
+}
+
+// of returns the unit that is meant, which must be one of a service's.
+func (in InUnit) of(service string, units []string) (string, error) {
+	switch {
+	case in.Unit == "" && len(units) == 1:
+		return units[0], nil
+	case in.Unit == "":
+		return "", errs.E(errs.Invalid, "unit: %s runs in several, expected one of %s", service, strings.Join(units, ", "))
+	case !slices.Contains(units, in.Unit):
+		return "", errs.E(errs.Missing, "%s does not run in unit %q, expected one of %s", service, clip(in.Unit, 80), strings.Join(units, ", "))
+	}
+	return in.Unit, nil
+}
+
 type logsInput struct {
 	ByService
-	Version  string `query:"version" maxLength:"63" doc:"only of this version"`
+	InUnit
+	Version  string `query:"version" maxLength:"127" doc:"only of this version, or version@config"`
 	Instance int    `query:"instance" minimum:"1" maximum:"1000" doc:"only of this instance"`
 	Tail     int    `query:"tail" minimum:"0" maximum:"100000" default:"100" doc:"so many lines from before"`
 	Follow   bool   `query:"follow" doc:"go on with new lines"`
@@ -103,7 +137,11 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse,
 	if err != nil {
 		return nil, err
 	}
-	logs, err := s.Logs.Logs(ctx, spec.Defaults().Unit, wire.LogQuery{
+	unit, err := in.of(in.Service, spec.Defaults().Units)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := s.Logs.Logs(ctx, unit, wire.LogQuery{
 		Service: in.Service, Version: in.Version, Instance: in.Instance, Tail: in.Tail, Follow: in.Follow,
 	})
 	if err != nil {
@@ -117,6 +155,7 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse,
 
 type ringInput struct {
 	ByService
+	InUnit
 	User string   `query:"user" maxLength:"256" doc:"the targeting key; without one a user without a key is meant"`
 	Attr []string `query:"attr,explode" maxItems:"50" doc:"an attribute of the context, as name=value; may be given several times"`
 }
@@ -134,7 +173,11 @@ func (s *Server) ringOf(ctx context.Context, in *ringInput) (*answered[wire.Ring
 	if state.ID != "" && !state.Phase.Ended() { // a rollout keeps to the plan that it began with
 		members, salt = state.Members, state.Salt
 	}
-	rings, err := exposure.Compile(salt, members)
+	unit, err := in.of(in.Service, spec.Service.Units)
+	if err != nil {
+		return nil, err
+	}
+	rings, err := exposure.Compile(salt, fleet.RingsIn(members, unit))
 	if err != nil {
 		return nil, errs.Wrap(errs.Internal, err, "the rings of %s", in.Service)
 	}
@@ -143,16 +186,16 @@ func (s *Server) ringOf(ctx context.Context, in *ringInput) (*answered[wire.Ring
 		return nil, err
 	}
 	m := rings.Explain(&exposure.Context{TargetingKey: in.User, Attributes: attributes, Timestamp: s.Now().Unix()})
-	out := wire.RingOf{Service: in.Service, User: in.User, Ring: m.Ring, Version: versionOf(state, m.Index), Why: m.Why}
+	out := wire.RingOf{Service: in.Service, Unit: unit, User: in.User, Ring: m.Ring, Version: versionOf(state, unit, m.Index), Why: m.Why}
 	return &answered[wire.RingOf]{out}, nil
 }
 
-// versionOf is what users of a ring get.
-func versionOf(newest rollout.State, ring int) string {
+// versionOf is what users of a ring get in a unit.
+func versionOf(newest rollout.State, unit string, ring int) string {
 	if newest.ID == "" || newest.Phase.Ended() {
-		return stableOf(newest)
+		return newest.AfterIn(unit)
 	}
-	return newest.Wanted("").Exposure[ring]
+	return newest.Wanted(unit).Exposure[ring]
 }
 
 // attributesOf reads name=value. Values are text, as the gateway finds them in requests.

@@ -17,7 +17,7 @@ func ringCommand(e *env) *cobra.Command {
 		Short:   "Ask who is in which ring",
 		Example: "  ringfence ring of --service shop --user alice",
 	})
-	var service, user string
+	var service, unit, user string
 	var attrs []string
 	of := &cobra.Command{
 		Use:     "of --service SERVICE",
@@ -30,7 +30,7 @@ func ringCommand(e *env) *cobra.Command {
 				return err
 			}
 			out, err := ask(cmd.Context(), e, func(ctx context.Context, c *client.Client) (wire.RingOf, error) {
-				return c.RingOf(ctx, service, user, attributes)
+				return c.RingOf(ctx, service, unit, user, attributes)
 			})
 			if err != nil {
 				return err
@@ -50,6 +50,7 @@ func ringCommand(e *env) *cobra.Command {
 	}
 	f := of.Flags()
 	f.StringVar(&service, "service", "", "the service")
+	f.StringVar(&unit, "unit", "", "where the user is; may be left out of a service that runs in one unit")
 	f.StringVar(&user, "user", "", "the targeting key")
 	f.StringArrayVar(&attrs, "attr", nil, "NAME=VALUE, an attribute of the context; may be given several times")
 	_ = of.MarkFlagRequired("service") // the flag is there: it was added above

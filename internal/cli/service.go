@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/client"
+	"github.com/ringfence/ringfence/internal/fleet"
 )
 
 func serviceCommand(e *env) *cobra.Command {
@@ -76,14 +78,35 @@ func serviceShow(e *env) *cobra.Command {
 }
 
 func showService(w io.Writer, s wire.Service) {
-	seen := ago(s.Seen)
-	if seen == "" {
-		seen = "never"
+	fmt.Fprintf(w, "service  %s\nowner    %s\nplan     %s\n", s.Name, orDash(s.Owner), s.Plan)
+	for _, u := range s.ByUnit {
+		has := ""
+		if u.Version != s.Stable {
+			has = ", has " + orDash(u.Version)
+		}
+		fmt.Fprintf(w, "unit     %s, reported %s%s\n", u.Unit, cmp.Or(ago(u.Seen), "never"), has)
 	}
-	fmt.Fprintf(w, "service  %s\nowner    %s\nplan     %s\nunit     %s, reported %s\nstable   %s\nrollout  %s\n\n", s.Name, orDash(s.Owner), s.Plan,
-		s.Unit, seen, orDash(s.Stable), orDash(inFlight(s.ServiceSummary)))
+	fmt.Fprintf(w, "stable   %s\nrollout  %s\n\n", orDash(s.Stable), orDash(inFlight(s.ServiceSummary)))
+	head := []string{"INSTANCE", "STATE", "PID", "ADDRESS", "STARTED", "RESTARTS", "CPU", "MEMORY", "LAST EXIT"}
 	var rows [][]string
-	for _, slot := range s.Status.Slots {
+	for _, u := range s.ByUnit {
+		of := instances(s.Name, u.Status)
+		if len(s.ByUnit) > 1 {
+			for i, row := range of {
+				of[i] = append([]string{u.Unit}, row...)
+			}
+		}
+		rows = append(rows, of...)
+	}
+	if len(s.ByUnit) > 1 {
+		head = append([]string{"UNIT"}, head...)
+	}
+	table(w, head, rows)
+}
+
+// instances are the rows of one unit.
+func instances(service string, status fleet.ServiceStatus) (rows [][]string) {
+	for _, slot := range status.Slots {
 		for _, in := range slot.Instances {
 			state := "ready"
 			if !in.Ready {
@@ -93,10 +116,10 @@ func showService(w io.Writer, s wire.Service) {
 				fmt.Sprintf("%.1fs", in.CPUSeconds), fmt.Sprintf("%.1f MiB", float64(in.RSSBytes)/(1<<20)), in.LastExit})
 		}
 		if len(slot.Instances) == 0 || slot.Failure != "" {
-			rows = append(rows, []string{s.Name + "/" + slot.Version, fmt.Sprintf("%d/%d ready", slot.Ready, slot.Wanted), "", "", "", "", "", "", slot.Failure})
+			rows = append(rows, []string{service + "/" + slot.Version, fmt.Sprintf("%d/%d ready", slot.Ready, slot.Wanted), "", "", "", "", "", "", slot.Failure})
 		}
 	}
-	table(w, []string{"INSTANCE", "STATE", "PID", "ADDRESS", "STARTED", "RESTARTS", "CPU", "MEMORY", "LAST EXIT"}, rows)
+	return rows
 }
 
 func serviceLogs(e *env) *cobra.Command {
@@ -121,6 +144,7 @@ func serviceLogs(e *env) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&q.Unit, "unit", "", "in this unit; may be left out of a service that runs in one")
 	f.StringVar(&q.Version, "version", "", "only of this version")
 	f.IntVar(&q.Instance, "instance", 0, "only of this instance, a number from 1")
 	f.IntVar(&q.Tail, "tail", 100, "so many lines from before")

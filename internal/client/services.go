@@ -29,6 +29,9 @@ func (c *Client) Service(ctx context.Context, name string) (wire.Service, error)
 // Logs reads what a service's instances wrote.
 func (c *Client) Logs(ctx context.Context, q wire.LogQuery) (io.ReadCloser, error) {
 	v := url.Values{"tail": {number(q.Tail)}}
+	if q.Unit != "" {
+		v.Set("unit", q.Unit)
+	}
 	if q.Version != "" {
 		v.Set("version", q.Version)
 	}
@@ -41,9 +44,12 @@ func (c *Client) Logs(ctx context.Context, q wire.LogQuery) (io.ReadCloser, erro
 	return c.stream(ctx, request{method: http.MethodGet, path: "/v1/services/" + escape(q.Service) + "/logs", query: v, accept: "*/*"})
 }
 
-// RingOf says which version a user gets, and why.
-func (c *Client) RingOf(ctx context.Context, service, user string, attributes map[string]string) (wire.RingOf, error) {
+// RingOf says which version a user gets, and why. The unit may be left out of a service that runs in one.
+func (c *Client) RingOf(ctx context.Context, service, unit, user string, attributes map[string]string) (wire.RingOf, error) {
 	q := url.Values{}
+	if unit != "" {
+		q.Set("unit", unit)
+	}
 	if user != "" {
 		q.Set("user", user)
 	}

@@ -2,7 +2,9 @@ package units
 
 import (
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,6 +81,7 @@ func TestUnitsHaveVersionsOfTheirOwn(t *testing.T) {
 	r.everyoneSees("a", "version v2.")
 	r.everyoneSees("b", "Mended.")
 	r.runs(map[string]string{"a": "v2", "b": "v2-hot"})
+	r.shown(map[string]string{"a": "v2", "b": "v2-hot"})
 
 	// The next release finds each unit as it is, and brings both together.
 	next := r.release(wire.Release{Version: "v4", Env: map[string]string{"GREETING": "Together."}}, "shop-v2")
@@ -95,6 +98,37 @@ func TestUnitsHaveVersionsOfTheirOwn(t *testing.T) {
 	r.everyoneSees("a", "Together.")
 	r.everyoneSees("b", "Together.")
 	r.runs(map[string]string{"a": "v4", "b": "v4"})
+}
+
+// shown wants the API to say what each unit has, and what a user gets there.
+func (r *rig) shown(want map[string]string) {
+	r.Helper()
+	s, err := r.client.Service(r.Context(), "shop")
+	if err != nil {
+		r.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, u := range s.ByUnit {
+		ring, err := r.client.RingOf(r.Context(), "shop", u.Unit, "u1@customers.example", nil)
+		if err != nil || ring.Version != u.Version || (ring.Ring == "canary-unit") != (u.Unit == "a") {
+			r.Errorf("unit %s has %s; a user there: %+v, %v", u.Unit, u.Version, ring, err)
+		}
+		got[u.Unit] = u.Version
+	}
+	if d := cmp.Diff(want, got); d != "" || s.Stable != "v2" {
+		r.Errorf("stable %s: %s", s.Stable, d)
+	}
+	if _, err := r.client.RingOf(r.Context(), "shop", "", "u1@customers.example", nil); err == nil || !strings.Contains(err.Error(), "one of a, b") {
+		r.Errorf("of no unit: %v", err)
+	}
+	logs, err := r.client.Logs(r.Context(), wire.LogQuery{Service: "shop", Unit: "b", Version: "v2-hot", Tail: 100})
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer logs.Close()
+	if said, err := io.ReadAll(logs); err != nil || !strings.Contains(string(said), "shop is open") {
+		r.Errorf("the log of b: %q, %v", said, err)
+	}
 }
 
 // runs wants each unit to run one version, once what it ran before is gone.
