@@ -51,7 +51,7 @@ bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
 bench-controller: ## 10,000 rollouts in flight: how late decisions are, and what they cost
 	@$(GO) run ./bench/controller
 
-verdict-table: ## false stops and delays of the verdict, simulated
+verdict-table: ## verdicts on simulated releases, beside thresholds, Kayenta and Wald
 	@$(GO) run ./bench/verdict-table
 
 deps: build ## direct dependencies, modules, binary size
