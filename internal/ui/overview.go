@@ -85,7 +85,7 @@ func stableOf(newest *rollout.State) string {
 	switch {
 	case newest == nil:
 		return ""
-	case newest.Phase == rollout.Succeeded:
+	case newest.Phase == rollout.Succeeded && newest.Spared == 0:
 		return newest.To
 	}
 	return newest.From
@@ -103,7 +103,7 @@ func (s *Server) card(ctx context.Context, r resource.Resource, now time.Time) (
 		return c, err
 	}
 	c.Stable = stableOf(c.Rollout)
-	status, seen := s.Hub.Observe(spec.Unit, c.Name)
+	status, seen := s.together(spec.Units, c.Name)
 	for _, slot := range status.Slots {
 		c.Ready, c.Wanted = c.Ready+slot.Ready, c.Wanted+slot.Wanted
 	}

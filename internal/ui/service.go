@@ -71,7 +71,7 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request, v *visit) error
 	}
 	p.Stable = stableOf(p.Newest)
 	p.InFlight = p.Newest != nil && !p.Newest.Phase.Ended()
-	p.fleet(s.Hub.Observe(full.Service.Unit, name))
+	p.fleet(s.together(full.Service.Units, name))
 	p.plan(full)
 	if err := s.history(ctx, p); err != nil {
 		return err
@@ -175,16 +175,24 @@ func (s *Server) whoGets(r *http.Request, full resource.Resolved, newest *rollou
 	if moving { // a rollout keeps to the plan that it began with
 		members, salt = newest.Members, newest.Salt
 	}
-	rings, err := exposure.Compile(salt, members)
-	if err != nil {
-		out.Problem = sentenceCase(err.Error())
-		return out
+	var ring, version, why perUnit
+	for _, unit := range full.Service.Units {
+		rings, err := exposure.Compile(salt, fleet.RingsIn(members, unit))
+		if err != nil {
+			out.Problem = sentenceCase(err.Error())
+			return out
+		}
+		m := rings.Explain(&exposure.Context{TargetingKey: out.User, Attributes: attributes, Timestamp: s.Now().Unix()})
+		gets := ""
+		switch {
+		case moving:
+			gets = newest.Wanted(unit).Exposure[m.Index]
+		case newest != nil:
+			gets = newest.AfterIn(unit)
+		}
+		ring, version, why = ring.add(unit, m.Ring), version.add(unit, gets), why.add(unit, m.Why)
 	}
-	m := rings.Explain(&exposure.Context{TargetingKey: out.User, Attributes: attributes, Timestamp: s.Now().Unix()})
-	out.Ring, out.Why, out.Version = m.Ring, sentenceCase(m.Why), stableOf(newest)
-	if moving {
-		out.Version = newest.Wanted("").Exposure[m.Index]
-	}
+	out.Ring, out.Version, out.Why = ring.text(), version.text(), sentenceCase(why.text())
 	return out
 }
 
