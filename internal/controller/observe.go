@@ -59,7 +59,7 @@ func (c *Controller) look(sit situation, now time.Time) sight {
 	toDark, fromDark := false, false
 	for _, unit := range sit.units() {
 		wanted, exposed := state.Concerns(unit)
-		if !wanted && !exposed && state.Ring >= 0 && !state.Phase.Ended() {
+		if !wanted && !exposed && !state.Phase.Ended() {
 			continue
 		}
 		status, at := c.Fleet.Observe(unit, state.Service)
