@@ -57,7 +57,7 @@ type Route struct {
 	Path          string            `json:"path,omitempty" doc:"path prefix, on segment boundaries; empty means /"`
 	StripPath     bool              `json:"stripPath,omitempty" doc:"take the path prefix off before passing the request on"`
 	TargetingKey  Source            `json:"targetingKey,omitempty" doc:"where the user's key is found; without one the gateway sets a sticky cookie"`
-	Attributes    map[string]Source `json:"attributes,omitempty" doc:"further attributes of the context, by name"`
+	Attributes    map[string]Source `json:"attributes,omitempty" doc:"further attributes of the context, by name; a name has no dots, as user.plan in a rule means plan within user"`
 	Protocol      string            `json:"protocol,omitempty" enum:"http,h2c" doc:"what the service speaks; gRPC services speak h2c"`
 	Timeout       Dur               `json:"timeout,omitempty" doc:"time until the response begins; default 60s"`
 	MaxBodyBytes  int64             `json:"maxBodyBytes,omitempty" doc:"largest request body; default 64 MiB, -1 for no limit"`
