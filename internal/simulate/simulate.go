@@ -18,26 +18,32 @@ const (
 
 // Run simulates the case. It works on all processors, and ends early with ctx.
 func Run(ctx context.Context, c Case) (Report, error) {
+	r, _, _, err := simulate(ctx, c)
+	return r, err
+}
+
+// simulate returns beside the report what it was made from: the world and the runs with the regression.
+func simulate(ctx context.Context, c Case) (Report, *world, []outcome, error) {
 	c, err := c.complete()
 	if err != nil {
-		return Report{}, err
+		return Report{}, nil, nil, err
 	}
 	shares, assumed, err := c.measure()
 	if err != nil {
-		return Report{}, err
+		return Report{}, nil, nil, err
 	}
 	w := c.world(shares)
 	healthy, err := many(ctx, c.Runs, c.Seed, forHealthy, func(rng *rand.Rand) outcome { return w.run(rng, w.healthy) })
 	if err != nil {
-		return Report{}, err
+		return Report{}, nil, nil, err
 	}
 	sick, err := many(ctx, c.Runs, c.Seed, forRegression, func(rng *rand.Rand) outcome { return w.run(rng, w.sick) })
 	if err != nil {
-		return Report{}, err
+		return Report{}, nil, nil, err
 	}
 	needs, err := w.needs(ctx, min(c.Runs, needRuns), c.Seed)
 	if err != nil {
-		return Report{}, err
+		return Report{}, nil, nil, err
 	}
 	r := Report{
 		Plan: c.Name, Traffic: c.Traffic, Users: c.Users, Runs: c.Runs, Seed: c.Seed, Signals: w.signals(), Assumed: append([]string{}, assumed...),
@@ -47,7 +53,7 @@ func Run(ctx context.Context, c Case) (Report, error) {
 		r.Rings = append(r.Rings, Ring{Name: ring.Name, Share: math.Round(1e9*shares[i]) / 1e9, BakeMinutes: w.bake(i).Minutes()})
 	}
 	r.Advice = w.advise(c, r)
-	return r, nil
+	return r, w, sick, nil
 }
 
 func (w *world) signals() []Signal {
