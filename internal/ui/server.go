@@ -78,6 +78,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /calendar", s.signed(policy.Read, s.calendar))
 	s.mux.HandleFunc("GET /calendar.ics", s.subscribed(s.feed))
 	s.mux.HandleFunc("GET /events", s.signed(policy.Read, s.events))
+	s.mux.HandleFunc("GET /simulate", s.signed(policy.Read, s.simulation))
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
 	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))
 	for _, verb := range rollout.Verbs {
