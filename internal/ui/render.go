@@ -25,7 +25,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "calendar", "events", "simulate", "signin", "error"} {
+	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "calendar", "plans", "plan", "events", "simulate", "signin", "error"} {
 		page, err := base.Clone()
 		if err == nil {
 			page, err = page.ParseFS(embedded, "templates/"+name+".html")

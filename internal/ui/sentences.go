@@ -74,9 +74,13 @@ func linkOf(subject string) string {
 		return "/rollouts/" + name
 	case "service":
 		return "/services/" + name
-	case "release":
+	case "release", "config":
 		service, _, _ := strings.Cut(name, "/")
 		return "/services/" + service
+	case "ringplan":
+		return "/plans/" + name
+	case "freeze", "line":
+		return "/calendar"
 	}
 	return ""
 }

@@ -39,6 +39,7 @@ type Server struct {
 	origin  *http.CrossOriginProtection
 	denials limiter
 	asks    asked
+	trials  chan struct{} // simulations at the same time
 	traffic recent
 }
 
@@ -53,7 +54,8 @@ func New(o Options) (*Server, error) {
 	if o.Scrape <= 0 {
 		o.Scrape = 5 * time.Second
 	}
-	s := &Server{Options: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), denials: limiter{level: denialBurst}}
+	s := &Server{Options: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), denials: limiter{level: denialBurst},
+		trials: make(chan struct{}, 1)}
 	var err error
 	if s.files, err = readFiles(); err != nil {
 		return nil, err
@@ -77,6 +79,10 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /approvals", s.signed(policy.Read, s.approvals))
 	s.mux.HandleFunc("GET /calendar", s.signed(policy.Read, s.calendar))
 	s.mux.HandleFunc("GET /calendar.ics", s.subscribed(s.feed))
+	s.mux.HandleFunc("GET /plans", s.signed(policy.Read, s.plans))
+	s.mux.HandleFunc("GET /plans/new", s.signed(policy.Change, s.newPlan))
+	s.mux.HandleFunc("GET /plans/{plan}", s.signed(policy.Read, s.planEditor))
+	s.mux.HandleFunc("POST /plans/{plan}", s.signed(policy.Change, s.editPlan))
 	s.mux.HandleFunc("GET /events", s.signed(policy.Read, s.events))
 	s.mux.HandleFunc("GET /simulate", s.signed(policy.Read, s.simulation))
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -84,7 +85,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, v *visit, h handl
 			s.fail(w, r, v, errs.E(errs.Denied, "the form came from another site"))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		limit := int64(maxForm)
+		if strings.HasPrefix(r.URL.Path, "/plans/") {
+			limit = maxPlanForm
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		if err := r.ParseForm(); err != nil {
 			s.fail(w, r, v, errs.E(errs.Invalid, "the form cannot be read"))
 			return

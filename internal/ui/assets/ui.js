@@ -92,6 +92,11 @@
     d.addEventListener("click", function (e) { if (e.target === d) d.close(); });
   });
 
+  // Another signal has other settings.
+  doc.addEventListener("change", function (e) {
+    if (e.target.matches("[data-recheck]")) e.target.form.requestSubmit(e.target.form.querySelector('[value="check"]'));
+  });
+
   // Keys of one letter, which can be turned off.
   var waiting = 0, keysOn = $("keys-on");
   function remembered() { try { return localStorage.getItem("keys") !== "off"; } catch (_) { return true; } }
