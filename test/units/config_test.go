@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -161,7 +162,16 @@ func (r *rig) saidNowhere(value string) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	for where, said := range map[string]any{"logs": r.up.Logs(), "arguments": string(args), "health page": page, "record": events, "rollouts": states, "service": service} {
+	own, err := r.client.Logs(r.Context(), wire.LogQuery{Service: "shop", Version: "v1@c1", Tail: 100})
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer own.Close()
+	instance, err := io.ReadAll(own)
+	if err != nil || !strings.Contains(string(instance), "shop is open") {
+		r.Errorf("the instance's log: %q, %v", instance, err)
+	}
+	for where, said := range map[string]any{"logs": r.up.Logs(), "instance's log": string(instance), "arguments": string(args), "health page": page, "record": events, "rollouts": states, "service": service} {
 		text, err := json.Marshal(said)
 		if err != nil {
 			r.Fatal(err)
