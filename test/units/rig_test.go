@@ -65,10 +65,15 @@ func start(t *testing.T, manifest string, units ...string) *rig {
 	for _, unit := range units[1:] {
 		r.join(unit)
 	}
-	if _, err := r.client.Apply(t.Context(), []wire.File{{Name: "shop.yaml", Text: manifest}}, false); err != nil {
-		t.Fatal(err)
-	}
+	r.apply(manifest)
 	return r
+}
+
+func (r *rig) apply(manifest string) {
+	r.Helper()
+	if _, err := r.client.Apply(r.Context(), []wire.File{{Name: "shop.yaml", Text: manifest}}, false); err != nil {
+		r.Fatal(err)
+	}
 }
 
 // join starts the data plane of another unit on this machine, with the one token that data planes have.
