@@ -83,18 +83,26 @@ func TestUnitsHaveVersionsOfTheirOwn(t *testing.T) {
 	r.runs(map[string]string{"a": "v2", "b": "v2-hot"})
 	r.shown(map[string]string{"a": "v2", "b": "v2-hot"})
 
+	// What is taken back leaves each unit as it was.
+	quiet = r.drive("a", "b")
+	r.ends(r.release(wire.Release{Version: "v3-again"}, "shop-v3").ID, rollout.RolledBack)
+	r.everyoneSees("a", "version v2.")
+	r.everyoneSees("b", "Mended.")
+	r.runs(map[string]string{"a": "v2", "b": "v2-hot"})
+
 	// The next release finds each unit as it is, and brings both together.
 	next := r.release(wire.Release{Version: "v4", Env: map[string]string{"GREETING": "Together."}}, "shop-v2")
 	if d := cmp.Diff(map[string]string{"b": "v2-hot"}, next.Before); d != "" || next.From != "v2" {
 		t.Errorf("from %s: %s", next.From, d)
 	}
-	quiet = r.drive("a", "b")
 	r.asks(next.ID, "all")
 	r.everyoneSees("a", "Together.")
 	r.everyoneSees("b", "Mended.")
 	r.approve(next.ID, "all")
 	r.ends(next.ID, rollout.Succeeded)
-	quiet()
+	if failed := quiet(); failed["b"] != 0 {
+		t.Errorf("answers of 500 and above: %v, expected none in b", failed)
+	}
 	r.everyoneSees("a", "Together.")
 	r.everyoneSees("b", "Together.")
 	r.runs(map[string]string{"a": "v4", "b": "v4"})
