@@ -206,6 +206,24 @@ func TestOtherGates(t *testing.T) {
 	}
 }
 
+// A gate that asks for less lets a release pass sooner, and not only by what a look takes.
+func TestSoonerAndLater(t *testing.T) {
+	w := world{5 * time.Second, usual}
+	p := plan(resource.Gate{Signal: "errors", MinRequests: 30_000}) // 50 minutes
+	p.Rings[0].Bake, p.Rings[1].Bake = fleet.Dur(time.Minute), fleet.Dur(time.Minute)
+	s, events := lived(t, w, p, nil, 3*time.Hour)
+	ev := gathered(t, w, s, events)
+	for requests, want := range map[int64]string{15_000: "earlier", 30_000: "same", 30_020: "same"} {
+		r := decidedAgain(t, ev, resource.Gate{Signal: "errors", MinRequests: requests}).Rings[0]
+		if r.Change != want && !(requests > 30_000 && r.Now.What == Waiting) {
+			t.Errorf("%d requests: %+v", requests, r)
+		}
+	}
+	if r := decidedAgain(t, ev, resource.Gate{Signal: "errors", MinRequests: 15_000}).Rings[0]; r.Seconds != -25*60 {
+		t.Errorf("earlier by %v s, expected 25 minutes", -r.Seconds)
+	}
+}
+
 // After a stop the rings beyond it are not reached, and a halted rollout stands where it is.
 func TestAfterAStopNothingIsReached(t *testing.T) {
 	w := world{5 * time.Second, func(time.Duration) int64 { return 1 }} // 2 %, beside 0.44 %

@@ -52,8 +52,9 @@ type Report struct {
 	Notes   []string `json:"notes" doc:"what to know about this answer"`
 }
 
-// same is how far apart two decisions may be and still count as the same: the controller's ticks, and samples that come late.
-const same = 10 * time.Second
+// same is how far apart two decisions may be, so long after the ring was entered, and still count as the same: a controller looks
+// once a second, and samples come late.
+func same(after time.Duration) time.Duration { return min(10*time.Second, max(3*time.Second, after/20)) }
 
 // GatesOf are a plan's gates as a rollout has them.
 func GatesOf(plan resource.RingPlan) []rollout.Gate {
@@ -223,7 +224,7 @@ func elsewhere(e rollout.Event, ring string) bool {
 
 // waitFor lets the ring wait as long as it did then for what is not the gates'.
 func (r *Ring) waitFor(again Decision) {
-	if r.Then.What != Passed || again.What != Passed || r.Then.At.Sub(*again.At) <= same {
+	if r.Then.What != Passed || again.What != Passed || r.Then.At.Sub(*again.At) <= same(r.Then.At.Sub(r.Entered)) {
 		return
 	}
 	r.Notes = append(slices.Clone(r.Notes), fmt.Sprintf("its gates were content at %s; what it waited for from then on is taken to last as long again", again.At.Format(time.RFC3339)))
@@ -243,11 +244,12 @@ func (r *Ring) compare() {
 	}
 	d := r.Now.At.Sub(*r.Then.At)
 	r.Seconds = d.Seconds()
+	near := same(r.Then.At.Sub(r.Entered))
 	switch {
 	case r.Change == "other":
-	case d > same:
+	case d > near:
 		r.Change = "later"
-	case d < -same:
+	case d < -near:
 		r.Change = "earlier"
 	}
 }
