@@ -71,7 +71,10 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 	}
 	entry := 0
 	if o.Lane == rollout.Forward {
-		entry = max(d.state.Ring, 0)
+		if entry = d.state.Reached(s.spec.Exposure, s.spec.Salt); entry < 0 {
+			return d, errs.E(errs.Conflict, "rollout %s went through other rings than plan %s has", d.state.ID, s.spec.Plan).
+				Next("release it as a hotfix: ringfence release %s --version %s --hotfix sev0 --reason …", d.live.Service, resource.SlotOf(slot.Version).Version)
+		}
 	}
 	d.live.Unit, d.live.Units = "", s.units()
 	d.live.Count++

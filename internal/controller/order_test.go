@@ -99,6 +99,24 @@ func TestRollForwardGoesWhereTheOneBeforeWas(t *testing.T) {
 	})
 }
 
+// The plan may have lost rings since: what is rolled forward enters what is left of those that had it.
+func TestRollForwardAfterThePlanHasLostRings(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(60 * time.Hour)
+		if s := find(t, ctx, c); s.Ring != 2 {
+			t.Fatalf("ring %d", s.Ring)
+		}
+		w.change(func() { w.spec.Rings, w.spec.Exposure = w.spec.Rings[1:], w.spec.Exposure[1:] })
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("v3", func(o *rollout.Order) { o.Lane, o.Why = rollout.Forward, "the fix" }), time.Now()))
+		time.Sleep(soon)
+		if s := find(t, ctx, c); s.Ring != 1 || s.Phase != rollout.Baking {
+			t.Errorf("%s in ring %d", s.Phase, s.Ring)
+		}
+	})
+}
+
 // A config goes out like a release, alone or with one, and comes back with it.
 func TestConfigsGoThroughTheRings(t *testing.T) {
 	w := newWorld()

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func (s State) Via(lane Lane, hit []string, spec resource.Resolved) (State, erro
 		return s, nil
 	case Redeploy:
 		n := len(s.Rings) - 1
-		return s.only(Ring{Name: s.Rings[n].Name, Bake: spec.Rings[n].HotfixBake}), nil
+		return s.only(Ring{Name: s.Rings[n].Name, Bake: spec.Rings[n].HotfixBake}).beside(0), nil
 	case Sev0, Sev1:
 	default:
 		return s, errs.E(errs.Invalid, "unknown lane %q, expected one of sev0, sev1, hotfix", lane)
@@ -58,9 +59,11 @@ func (s State) Via(lane Lane, hit []string, spec resource.Resolved) (State, erro
 			return s, errs.E(errs.Invalid, "there is no unit %q of %s, expected some of %s", u, s.Service, strings.Join(spec.Service.Units, ", "))
 		}
 	}
+	hit = slices.Compact(slices.Sorted(slices.Values(hit)))
 	bake := spec.Rings[0].HotfixBake
 	first, firstMembers := s.Rings[0], s.Members[0]
 	s = s.struck(hit, bake, len(spec.Service.Units))
+	own := 0 // rings that are the plan's own
 	if lane == Sev1 {
 		first.Bake, first.CoverPeak, first.MinRequests, first.MinUsers = bake, false, 0, 0
 		s.Rings[0].Approval = &resource.Approval{Need: "any"}
@@ -68,10 +71,60 @@ func (s State) Via(lane Lane, hit []string, spec resource.Resolved) (State, erro
 			s.Rings[0].Approval = outer
 		}
 		if len(s.Members) > 0 && len(spec.Rings) > 1 {
+			for i := range s.Rings {
+				s.Rings[i].Name = unlike(s.Rings[i].Name, first.Name)
+				s.Members[i].Name = s.Rings[i].Name
+			}
 			s.Rings, s.Members = append([]Ring{first}, s.Rings...), append([]fleet.Ring{firstMembers}, s.Members...)
+			own = 1
 		}
 	}
-	return s, nil
+	return s.beside(own), nil
+}
+
+// unlike is a name, or another one where that is taken.
+func unlike(name, taken string) string {
+	if name == taken {
+		return name + "-units"
+	}
+	return name
+}
+
+// beside lets the gates that a lane does not wait for run beside it in its own rings, which come after those of the
+// plan: those of other rings weigh what they weigh there, and those that are asked before a ring only tell.
+func (s State) beside(own int) State {
+	gates := make([]Gate, len(s.Gates))
+	for i, g := range s.Gates {
+		if g.When == "before" {
+			g.Rings, g.Informing = nil, true
+		}
+		g.When = "during"
+		if len(g.Rings) > 0 {
+			g.Rings = slices.Clone(g.Rings)
+			for _, r := range s.Rings[own:] {
+				g.Rings = append(g.Rings, r.Name)
+			}
+		}
+		gates[i] = g
+	}
+	s.Gates = gates
+	return s
+}
+
+// Reached is the outermost ring of a plan as it is now whose users all had a rollout's version; -1 when the rollout
+// went through other rings.
+func (s State) Reached(members []fleet.Ring, salt string) int {
+	if s.Everyone() {
+		return len(members) - 1
+	}
+	reached := -1
+	for i := 0; i <= s.Ring && i < min(len(s.Members), len(members)) && s.Salt == salt; i++ {
+		if !reflect.DeepEqual(s.Members[i], members[i]) {
+			break
+		}
+		reached = i
+	}
+	return reached
 }
 
 // struck leaves the units that are hit, and the rest, which is not reached. With every unit hit there is no rest.

@@ -58,10 +58,24 @@ func (s State) Replaces(version string) bool {
 
 // AfterIn is what a unit has when the rollout has ended.
 func (s State) AfterIn(unit string) string {
-	if s.Phase == Succeeded && s.reaches(unit, s.last()) {
+	if s.Phase == Succeeded && s.fills(unit) {
 		return s.To
 	}
 	return s.BeforeIn(unit)
+}
+
+// fills reports whether all users in a unit have the new version once the last ring has it.
+func (s State) fills(unit string) bool {
+	if s.Spared == 0 {
+		return true
+	}
+	for i, m := range s.Members[:min(s.last()+1, len(s.Members))] {
+		everyone := string(m.Audience) == "true" || len(m.Audience) == 0 && m.Percent == 0
+		if everyone && (len(s.Rings[i].Units) == 0 || slices.Contains(s.Rings[i].Units, unit)) {
+			return true
+		}
+	}
+	return false
 }
 
 // exposes reports whether users of ring i get the new version.
