@@ -18,9 +18,6 @@ import (
 // pageRuns is how many releases of each sort a page simulates: enough for shares to about 5 points.
 const pageRuns = 400
 
-// simulating lets one simulation run at a time: each uses all processors.
-var simulating = make(chan struct{}, 1)
-
 // wish is what the form of the simulation holds, as it was typed.
 type wish struct{ Plan, Traffic, Regression, Baseline, Segment, Curve, Users string }
 
@@ -104,8 +101,8 @@ func (s *Server) simulate(ctx context.Context, p *simulatePage) error {
 		}
 	}
 	select {
-	case simulating <- struct{}{}:
-		defer func() { <-simulating }()
+	case s.trials <- struct{}{}: // each uses all processors
+		defer func() { <-s.trials }()
 	case <-ctx.Done():
 		return errs.E(errs.Unavailable, "other simulations are under way").Next("Try again in a moment, or ask ringfence simulate.")
 	}
