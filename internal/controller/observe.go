@@ -23,7 +23,7 @@ const (
 func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) rollout.Evidence {
 	state := sit.rollout.value
 	seen := c.look(sit, now)
-	ev := rollout.Evidence{Seen: seen.seen, InForce: seen.inForce, To: seen.to, From: seen.from, Holds: c.holds(sit, now), Groups: sit.spec.Groups}
+	ev := rollout.Evidence{Seen: seen.seen, InForce: seen.inForce, To: seen.to, From: seen.from, Returns: seen.returns, Holds: c.holds(sit, now), Groups: sit.spec.Groups}
 	if state.From == "" {
 		return ev
 	}
@@ -46,6 +46,7 @@ func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) 
 // sight is what the units report of a rollout, taken together.
 type sight struct {
 	seen, inForce bool
+	returns       bool // of the units that report, all can return
 	to, from      rollout.Instances
 	users         []fleet.UserCount
 	instances     []string // addresses of ready instances of the new version
@@ -56,7 +57,7 @@ type sight struct {
 func (c *Controller) look(sit situation, now time.Time) sight {
 	state := sit.rollout.value
 	s := sight{seen: true, inForce: true}
-	toDark, fromDark := false, false
+	toDark, fromDark, stuck, some := false, false, false, false
 	for _, unit := range sit.units() {
 		wanted, exposed := state.Concerns(unit)
 		if !wanted && !exposed && !state.Phase.Ended() {
@@ -67,7 +68,8 @@ func (c *Controller) look(sit situation, now time.Time) sight {
 		fresh := now.Sub(at) < reportAge
 		s.seen = s.seen && fresh
 		// Not "at least": a unit that is ahead of a control plane restored from a backup has other things in force.
-		s.inForce = s.inForce && fresh && desired.rev > 0 && status.Generation == desired.value.Generation
+		inForce := fresh && desired.rev > 0 && status.Generation == desired.value.Generation
+		s.inForce = s.inForce && inForce
 		s.users = append(s.users, status.Users...)
 		if !fresh {
 			continue
@@ -79,8 +81,10 @@ func (c *Controller) look(sit situation, now time.Time) sight {
 			toDark = toDark || exposed && to.Ready == 0
 		}
 		s.from = plus(s.from, from)
-		fromDark = fromDark || state.BeforeIn(unit) != "" && from.Ready == 0
+		dark := state.BeforeIn(unit) != "" && from.Ready == 0
+		fromDark, stuck, some = fromDark || dark, stuck || dark || !inForce, true
 	}
+	s.returns = some && !stuck
 	if !s.seen {
 		s.to, s.from = rollout.Instances{}, rollout.Instances{}
 	}

@@ -22,8 +22,15 @@ type situation struct {
 }
 
 // units is where the service shall run. A rollout in flight keeps the units it began with: one that is added or
-// removed meanwhile waits.
+// removed meanwhile waits. What is taken back does not wait for a unit in which the service shall not run any more.
 func (s situation) units() []string {
+	if s.inFlight() && s.rollout.value.Phase == rollout.RollingBack {
+		placed := s.live.value.placed()
+		still := slices.DeleteFunc(slices.Clone(unitsOf(s.spec)), func(u string) bool { return !slices.Contains(placed, u) })
+		if len(still) > 0 {
+			return still
+		}
+	}
 	if st := s.rollout.value; s.inFlight() && len(st.Units) > 0 {
 		return st.Units
 	}

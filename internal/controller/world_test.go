@@ -97,6 +97,7 @@ type world struct {
 	away    [2]time.Time // nothing is scraped between these
 	ahead   int64        // what the unit has in force is so much newer than what it shall run
 	dark    string       // a unit in which nothing becomes ready
+	gone    string       // a unit that does not report
 	astray  bool         // more users get the first ring's version than should
 	rnd     *rand.Rand
 	deleted bool
@@ -165,7 +166,7 @@ func (w *world) Observe(unit, _ string) (fleet.ServiceStatus, time.Time) {
 	d := w.desiredIn(unit)
 	w.look.Lock()
 	defer w.look.Unlock()
-	if w.silent {
+	if w.silent || unit == w.gone {
 		return fleet.ServiceStatus{}, time.Time{}
 	}
 	st := fleet.ServiceStatus{Name: "shop", Generation: d.Generation + w.ahead}

@@ -57,6 +57,7 @@ func Fold(s State, e Event) State {
 		s.Reason = e.Reason
 	case EvReverting:
 		s.Phase, s.Halted, s.Reverted, s.Ended = RollingBack, false, s.Ring < 0, State{}.Ended // nothing to switch back when nobody has it
+		s.BackAt = e.Time
 	case EvReverted:
 		s.Reverted = true
 	case EvRolledBack:

@@ -11,6 +11,9 @@ import (
 // lostFor is how long a new version that users see may be without a ready instance before it is taken back.
 const lostFor = 10 * time.Second
 
+// silentFor is how long a rollback waits for units that do not report before users of the others return without them.
+const silentFor = 15 * time.Second
+
 // Next decides what follows from the state and the evidence at time now; nothing when it has to wait.
 // Each call takes one step, so that each step is recorded with the evidence it was made on.
 func Next(s State, ev Evidence, now time.Time) []Event {
@@ -136,12 +139,15 @@ func ask(s State, ring int, why string, now time.Time) []Event {
 }
 
 // nextBack returns everyone to the version before as soon as it is ready, and ends when that is in force. What nobody
-// has seen is back at once. A version counts as ready on the word of a unit that knows that it is wanted again.
+// has seen is back at once. A version counts as ready on the word of a unit that knows that it is wanted again. A unit
+// that does not report keeps nobody elsewhere on what hurts, but it is not over before that unit is back as well.
 func nextBack(s State, ev Evidence, now time.Time) []Event {
 	switch {
 	case s.Ring < 0:
 		return []Event{{Type: EvRolledBack, Time: now, To: s.From}}
 	case !s.Reverted && (s.From == "" || ev.InForce && ev.From.Ready > 0):
+		return []Event{{Type: EvReverted, Time: now, To: s.From}}
+	case !s.Reverted && ev.Returns && now.Sub(s.BackAt) >= silentFor:
 		return []Event{{Type: EvReverted, Time: now, To: s.From}}
 	case s.Reverted && ev.InForce:
 		return []Event{{Type: EvRolledBack, Time: now, To: s.From, Users: ev.Users}}

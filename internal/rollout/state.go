@@ -78,6 +78,7 @@ type State struct {
 	LostAt   time.Time  `json:"lostAt,omitzero" doc:"since when no instance of the new version is ready"`
 	HurtAt   time.Time  `json:"hurtAt,omitzero" doc:"first bad event of what it was taken back for"`
 	HaltedAt time.Time  `json:"haltedAt,omitzero" doc:"when the harm was detected"`
+	BackAt   time.Time  `json:"backAt,omitzero" doc:"since when it is being taken back"`
 	SafeAt   time.Time  `json:"safeAt,omitzero" doc:"when no user got the new version any more"`
 	Stages   []Stage    `json:"stages" doc:"the rings entered so far, in order"`
 }
@@ -170,6 +171,7 @@ type Evidence struct {
 	InForce  bool               // every unit acknowledges that what the state wants is in force
 	To       Instances          // of the new version, in the units that want it; Ready is 0 when a unit whose users have it has none
 	From     Instances          // of the version before, likewise
+	Returns  bool               // some unit reports, and each that does has what it shall run in force and the version before ready
 	Gates    []health.Judgement // one for each gate of the current ring
 	Before   []health.Judgement // one for each gate that is asked before the next ring is entered
 	HurtAt   time.Time          // first bad event in the current stage
