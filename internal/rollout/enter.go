@@ -77,7 +77,7 @@ func (s State) mayEnter(ring int, ev Evidence, now time.Time) (ok bool, why stri
 			return false, fmt.Sprintf("ring %s may be entered in its hours, from %s", r.Name, clock(next, r.Hours.Zone)), false
 		}
 	}
-	for _, j := range s.judge(s.GatesIn(ring, true), ev.Before) {
+	for _, j := range s.judge(s.GatesIn(ring, true), ev.Before, true) {
 		if j.counts() != health.Pass && !s.Lane.hasty() {
 			return false, fmt.Sprintf("before ring %s, %s: %s", r.Name, Key(j.gate.Gate), j.sentence()), false
 		}
@@ -131,7 +131,7 @@ func (j judged) sentence() string {
 }
 
 func (s State) waitingFor(ev Evidence) string {
-	for _, j := range s.judge(s.GatesIn(s.Ring, false), ev.Gates) {
+	for _, j := range s.judge(s.GatesIn(s.Ring, false), ev.Gates, false) {
 		if j.counts() != health.Pass {
 			return j.sentence()
 		}

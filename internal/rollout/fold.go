@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/ringfence/ringfence/internal/health"
 )
@@ -14,6 +15,7 @@ func Fold(s State, e Event) State {
 		s.ReadyAt = e.Time
 	case EvExposed:
 		s.Phase, s.Ring, s.Hurried, s.Warned = Exposing, s.ringIndex(e.Ring), false, nil
+		s.Waived = nil
 		s.Stages = append(s.Stages, Stage{Ring: e.Ring, Exposed: e.Time})
 		s.Reason = "switching ring " + e.Ring + " to " + s.To
 	case EvBaking:
@@ -50,7 +52,11 @@ func Fold(s State, e Event) State {
 		s.Hurried = true
 	case EvHalted:
 		s.Halted, s.HurtAt, s.HaltedAt, s.Reason = true, e.HurtAt, e.Time, e.Reason
+		s.HaltedBy = nil
 		if e.Actor == "" {
+			s.HaltedBy = s.halting(e)
+		}
+		if e.Actor == "" && e.Before == "" {
 			s.noteVerdict(health.Fail, e)
 		}
 	case EvAborted:
@@ -77,15 +83,32 @@ func Fold(s State, e Event) State {
 
 // waive notes the gates that a person goes past by letting a halted rollout go on.
 func (s *State) waive() {
-	st := s.stage()
-	if !s.Halted || st == nil {
-		return
-	}
-	for _, j := range st.Gates {
-		if j.Verdict == health.Fail && !slices.Contains(st.Waived, Key(j.Gate)) {
-			st.Waived = append(slices.Clone(st.Waived), Key(j.Gate))
+	for _, key := range s.HaltedBy {
+		name, before := strings.CutPrefix(key, beforeMark)
+		if st := s.stage(); before {
+			s.Waived = append(slices.Clone(s.Waived), name)
+		} else if st != nil {
+			st.Waived = append(slices.Clone(st.Waived), name)
 		}
 	}
+	s.HaltedBy = nil
+}
+
+// beforeMark stands before the names of gates that are asked before a ring, in HaltedBy.
+const beforeMark = "before "
+
+// halting are the gates that an event halts for.
+func (s State) halting(e Event) (keys []string) {
+	ring, mark := s.Ring, ""
+	if e.Before != "" {
+		ring, mark = s.ringIndex(e.Before), beforeMark
+	}
+	for _, j := range s.judge(s.GatesIn(ring, e.Before != ""), e.Gates, e.Before != "") {
+		if j.verdict == health.Fail && j.onFail == "halt" {
+			keys = append(keys, mark+Key(j.gate.Gate))
+		}
+	}
+	return keys
 }
 
 func (s *State) noteVerdict(v health.Verdict, e Event) {

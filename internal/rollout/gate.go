@@ -85,7 +85,7 @@ func (s State) GatesIn(ring int, before bool) []Gate {
 
 // effect is what a judgement comes to: its verdict, with what no data means for the gate, and what follows from a failure.
 // A gate that only tells passes whatever it says.
-func (s State) effect(g Gate, j health.Judgement) (verdict health.Verdict, onFail string) {
+func (s State) effect(g Gate, j health.Judgement, before bool) (verdict health.Verdict, onFail string) {
 	verdict = j.Verdict
 	if j.NoData && verdict == health.Hold && g.NoData != "" {
 		verdict = health.Verdict(g.NoData)
@@ -94,13 +94,24 @@ func (s State) effect(g Gate, j health.Judgement) (verdict health.Verdict, onFai
 	if onFail == "" {
 		onFail = "rollback"
 	}
-	if st := s.stage(); st != nil && slices.Contains(st.Waived, Key(g.Gate)) && verdict == health.Fail {
+	if verdict == health.Fail && slices.Contains(s.waived(before), Key(g.Gate)) {
 		return health.Pass, "notify"
 	}
 	if g.Informing {
 		onFail = "notify"
 	}
 	return verdict, onFail
+}
+
+// waived are the gates that a person went past, in the current ring or before the next one.
+func (s State) waived(before bool) []string {
+	if st := s.stage(); !before && st != nil {
+		return st.Waived
+	}
+	if before {
+		return s.Waived
+	}
+	return nil
 }
 
 // judged are the gates that bear weight, with what was judged of them; nil where nothing was.
@@ -111,14 +122,14 @@ type judged struct {
 	said    *health.Judgement
 }
 
-func (s State) judge(gates []Gate, said []health.Judgement) []judged {
+func (s State) judge(gates []Gate, said []health.Judgement, before bool) []judged {
 	out := make([]judged, len(gates))
 	for i, g := range gates {
 		out[i] = judged{gate: g, verdict: health.Hold, onFail: "hold"}
 		k := slices.IndexFunc(said, func(j health.Judgement) bool { return Key(j.Gate) == Key(g.Gate) })
 		if k >= 0 {
 			out[i].said = &said[k]
-			out[i].verdict, out[i].onFail = s.effect(g, said[k])
+			out[i].verdict, out[i].onFail = s.effect(g, said[k], before)
 		}
 	}
 	return out
@@ -160,5 +171,5 @@ func Judge(s State, ev Evidence) health.Verdict {
 	if s.From == "" {
 		return health.Pass
 	}
-	return join(s.judge(s.GatesIn(s.Ring, false), ev.Gates))
+	return join(s.judge(s.GatesIn(s.Ring, false), ev.Gates, false))
 }

@@ -97,7 +97,7 @@ func nextRing(s State, ev Evidence, now time.Time) []Event {
 		}
 		return []Event{{Type: EvBaking, Time: now, Ring: s.ringName()}}
 	}
-	if e := warned(s, s.GatesIn(s.Ring, false), ev.Gates, now); e != nil {
+	if e := warned(s, s.GatesIn(s.Ring, false), ev.Gates, false, now); e != nil {
 		return e
 	}
 	verdict := Judge(s, ev)
@@ -158,7 +158,7 @@ func nextBack(s State, ev Evidence, now time.Time) []Event {
 
 // harm takes the change back, or halts it, when a gate of the current ring says so or no instance is left.
 func harm(s State, ev Evidence, now time.Time) []Event {
-	for _, j := range s.judge(s.GatesIn(s.Ring, false), ev.Gates) {
+	for _, j := range s.judge(s.GatesIn(s.Ring, false), ev.Gates, false) {
 		why := "ring " + s.ringName() + ": "
 		switch {
 		case j.verdict != health.Fail || j.said == nil:
@@ -181,7 +181,7 @@ func harm(s State, ev Evidence, now time.Time) []Event {
 // harmBefore takes the change back, or halts it, when a gate that is asked before a ring says so.
 func harmBefore(s State, ring int, ev Evidence, now time.Time) []Event {
 	gates := s.GatesIn(ring, true)
-	for _, j := range s.judge(gates, ev.Before) {
+	for _, j := range s.judge(gates, ev.Before, true) {
 		if j.verdict != health.Fail || j.said == nil {
 			continue
 		}
@@ -190,15 +190,17 @@ func harmBefore(s State, ring int, ev Evidence, now time.Time) []Event {
 		case j.onFail == "rollback":
 			return revert(s, ev, why, now)
 		case j.onFail == "halt" && !s.Halted:
-			return []Event{halted(s, ev, why, now)}
+			e := halted(s, ev, why, now)
+			e.Before, e.Gates = s.Rings[ring].Name, ev.Before
+			return []Event{e}
 		}
 	}
-	return warned(s, gates, ev.Before, now)
+	return warned(s, gates, ev.Before, true, now)
 }
 
 // warned tells, once in a ring, of gates that failed and do not take the change back.
-func warned(s State, gates []Gate, said []health.Judgement, now time.Time) []Event {
-	for _, j := range s.judge(gates, said) {
+func warned(s State, gates []Gate, said []health.Judgement, before bool, now time.Time) []Event {
+	for _, j := range s.judge(gates, said, before) {
 		key := Key(j.gate.Gate)
 		if j.said == nil || j.said.Verdict != health.Fail || slices.Contains(s.Warned, key) {
 			continue

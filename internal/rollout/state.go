@@ -73,6 +73,8 @@ type State struct {
 	ReadyAt  time.Time  `json:"readyAt,omitzero" doc:"when the new version was ready"`
 	Asked    string     `json:"asked,omitempty" doc:"the ring for which approval was asked last"`
 	Approved []Approved `json:"approved,omitempty" doc:"approvals given"`
+	HaltedBy []string   `json:"haltedBy,omitempty" doc:"gates that halted it"`
+	Waived   []string   `json:"waived,omitempty" doc:"gates asked before the next ring that halted it and that a person went past"`
 	Warned   []string   `json:"warned,omitempty" doc:"gates of the current ring that failed and only tell, or only keep it from the next"`
 	Ended    time.Time  `json:"ended,omitzero"`
 	LostAt   time.Time  `json:"lostAt,omitzero" doc:"since when no instance of the new version is ready"`
@@ -127,6 +129,7 @@ type Event struct {
 	Time   time.Time          `json:"-"`
 	Actor  string             `json:"-"`
 	Ring   string             `json:"ring,omitempty"`
+	Before string             `json:"before,omitempty"` // the ring that was to be entered
 	Gate   string             `json:"gate,omitempty"`
 	Lane   Lane               `json:"lane,omitempty"`
 	From   string             `json:"from,omitempty"`
