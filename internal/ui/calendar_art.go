@@ -70,7 +70,11 @@ func drawWeek(monday time.Time, month time.Month, now time.Time, blocks []block,
 		a.Days = append(a.Days, one)
 		if tall {
 			for h := 6; h < 24; h += 6 {
-				a.Ticks = append(a.Ticks, tick{X: round(left + dayWidth*float64(h)/24), Label: fmt.Sprintf("%02d", h)})
+				at := tick{X: round(left + dayWidth*float64(h)/24), Label: fmt.Sprintf("%02d", h)}
+				if h == 6 {
+					at.Label = "" // the day stands there
+				}
+				a.Ticks = append(a.Ticks, at)
 			}
 		}
 	}
@@ -107,6 +111,9 @@ func drawWeek(monday time.Time, month time.Month, now time.Time, blocks []block,
 // place puts blocks into lanes in which neither they nor their labels overlap.
 func (a *weekArt) place(blocks []block, from, to time.Time, x func(time.Time) float64, top float64) (lanes, hidden int) {
 	var taken [][]barArt
+	order := []string{"freeze", "bake", "soon", "past"} // what is over gives way first
+	blocks = slices.Clone(blocks)
+	slices.SortStableFunc(blocks, func(a, b block) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
 	for _, b := range blocks {
 		if !b.Start.Before(to) || !b.End.After(from) {
 			continue

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -27,7 +28,9 @@ func TestPagesInABrowser(t *testing.T) {
 	}{
 		{"signing in", signingIn}, {"before the first release", beforeAnything}, {"a ring fills while it is looked at", aRingFills},
 		{"pausing and resuming", pausing}, {"every page fits every screen", screens}, {"pages can be read without scripts", withoutScripts},
-		{"to everyone", toEveryone}, {"who gets what", whoGetsWhat}, {"a bad release", aBadRelease}, {"signing out", signingOut},
+		{"to everyone", toEveryone}, {"who gets what", whoGetsWhat}, {"a bad release", aBadRelease},
+		{"a plan is edited", editingAPlan}, {"the calendar", theCalendar}, {"halting, and an approval by somebody else", approving},
+		{"the line is stopped by one and lifted by another", stoppingTheLine}, {"signing out", signingOut},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			r.t = t
@@ -94,17 +97,19 @@ func pausing(r *rig) {
 	}
 }
 
+var sizes = []struct {
+	name          string
+	width, height int64
+	opts          []chromedp.EmulateViewportOption
+}{{"desk", 1280, 900, nil}, {"phone", 390, 844, []chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateTouch}}}
+
 // screens looks at every page in four ways while the rollout is paused.
 func screens(r *rig) {
 	for _, page := range []struct{ name, path string }{
 		{"overview", "/"}, {"rollout", "/rollouts/shop-2"}, {"service", "/services/shop?user=u3@shop.example"}, {"events", "/events"},
 		{"confirm", "/rollouts/shop-2/abort"}, {"not-found", "/rollouts/shop-9"},
 	} {
-		for _, size := range []struct {
-			name          string
-			width, height int64
-			opts          []chromedp.EmulateViewportOption
-		}{{"desk", 1280, 900, nil}, {"phone", 390, 844, []chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateTouch}}} {
+		for _, size := range sizes {
 			for _, scheme := range []string{"light", "dark"} {
 				r.scheme(scheme)
 				r.do(chromedp.EmulateViewport(size.width, size.height, size.opts...), chromedp.Navigate(r.pages+page.path), chromedp.WaitVisible(css("h1, .ask h2")))
@@ -130,9 +135,9 @@ func screens(r *rig) {
 }
 
 // nameless finds what can be used but says nothing to those who hear pages, and pictures without words.
-const nameless = `Array.from(document.querySelectorAll("a, button, input:not([type=hidden]), summary, svg")).filter(e => {
+const nameless = `Array.from(document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary, svg")).filter(e => {
 	if (e.closest("[aria-hidden=true], defs, .defs") || e.matches("[aria-hidden=true]")) return false;
-	if (e.tagName === "INPUT") return !(e.labels.length || e.getAttribute("aria-label"));
+	if (/^(INPUT|SELECT|TEXTAREA)$/.test(e.tagName)) return !(e.labels.length || e.getAttribute("aria-label"));
 	if (e.tagName === "svg") return !(e.getAttribute("role") === "img" && e.getAttribute("aria-label"));
 	return !(e.textContent.trim() || e.getAttribute("aria-label"));
 }).map(e => e.outerHTML.slice(0, 120))`
@@ -179,6 +184,85 @@ func aBadRelease(r *rig) {
 	r.picture("halted-desk-light")
 	r.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("o"), chromedp.WaitVisible(css(".cards")))
 	r.sees("the overview, healthy again", `document.querySelector(".card").textContent.includes("v2 for everyone")`)
+}
+
+// editingAPlan lets ring early wait for an approval.
+func editingAPlan(r *rig) {
+	r.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("p"), chromedp.WaitVisible(css(".plans a")), chromedp.Click(css(`.plans a[href="/plans/standard"]`)), chromedp.WaitVisible(css("#editor")))
+	r.sees("the simulation beside it", `document.querySelector("#sim-said") && document.querySelector(".curve .line")`)
+	r.do(chromedp.SetValue(css("#ring-1-bake"), "1s"), chromedp.Click(css(`button.main[value="save"]`)))
+	r.sees("what is wrong, at the field", `document.querySelector("#ring-1-bake-wrong").textContent.includes("shorter than in the ring before") && document.querySelector("#ring-1-bake").value === "1s"`)
+	r.shootHere("plan-wrong")
+	r.do(chromedp.SetValue(css("#ring-1-bake"), "10s"), chromedp.SetValue(css("#ring-1-approval"), "any of"), chromedp.SetValue(css("#ring-1-hours"), "mon tue wed thu fri sat sun 00:00-24:00"),
+		chromedp.Click(css(`button[value="gate-add"]`)), chromedp.WaitVisible(css("#gate-2-query")),
+		chromedp.SetValue(css("#gate-2-query"), `sum(ringfence_requests_in_flight{service="{service}"})`), chromedp.SetValue(css("#gate-2-max"), "500"), chromedp.Click(css("[name=gate-2-informing]")),
+		chromedp.Click(css(`button.main[value="save"]`)))
+	r.sees("that it is saved", `document.querySelector(".saved").textContent.includes("Saved.") && document.querySelector("#yaml").value.includes("informing: true")`)
+	if got := r.ringfence("get", "ringplan", "standard", "--json"); !strings.Contains(got, "approval") {
+		r.t.Errorf("the catalog has %s", got)
+	}
+	r.shoot("plan", "/plans/standard", "#sim-said")
+	r.shoot("plans", "/plans", ".plans")
+}
+
+func theCalendar(r *rig) {
+	now := time.Now().UTC()
+	form := "2006-01-02T15:04"
+	r.declare(fmt.Sprintf("apiVersion: ringfence.dev/v1\nkind: Freeze\nmetadata: {name: release-night}\nspec: {reason: nobody is awake, services: [others], when: {start: %q, end: %q, rule: FREQ=WEEKLY}}\n",
+		now.Add(-2*time.Hour).Format(form), now.Add(26*time.Hour).Format(form)))
+	r.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("c"), chromedp.WaitVisible(css(".calendar .block.freeze")))
+	r.sees("the freeze in words", `document.querySelector(".agenda").textContent.includes("nobody is awake")`)
+	r.sees("business hours, and what has baked", `document.querySelector(".calendar rect.hours") && document.querySelector(".calendar .block.past")`)
+	r.shoot("calendar", "/calendar", ".calendar")
+	r.shoot("calendar-week", "/calendar?view=week", ".calendar.week")
+}
+
+func approving(r *rig) {
+	r.release("v4")
+	r.do(chromedp.Navigate(r.pages + "/rollouts/shop-4"))
+	r.sees("who has to approve, and that it is not oneself", `document.querySelector(".approval").textContent.includes("Ring early waits for approval") && document.querySelector(".denied").textContent.includes("cannot approve it too")`)
+	r.sees("what cannot be done now, and why", `document.querySelector("#do-redeploy:disabled") && document.querySelector("#why-redeploy").textContent.includes("is in flight")`)
+	r.do(chromedp.KeyEvent("h"))
+	r.answers("a customer called")
+	r.sees("that it is halted", headline+` === "Halted in ring canary"`)
+	r.sees("why, and that it cannot be promoted", `document.querySelector(".waiting").textContent.includes("a customer called") && document.querySelector("#why-promote").textContent.includes("it is halted")`)
+	r.shoot("halted-by-hand", "/rollouts/shop-4", "#do-resume")
+	r.do(chromedp.Click(css("#do-resume")))
+	r.answers("it was something else")
+	r.sees("that it bakes again, and then waits", `document.querySelector(".waiting").textContent.includes("Ring early waits for approval")`)
+	r.sees("the gate that only informs", `Array.from(document.querySelectorAll(".gate")).some(g => g.textContent.includes("informing: decides nothing") && /reading/.test(g.textContent))`)
+	r.as(r.second, "/approvals")
+	r.sees("the number beside the word", `document.querySelector("#asks .count").textContent === "1"`)
+	r.shoot("approvals", "/approvals", ".inbox li .actions")
+	r.shoot("waits", "/rollouts/shop-4", ".approval")
+	r.do(chromedp.Navigate(r.pages+"/approvals"), chromedp.WaitVisible(css("#do-approve-shop-4")), chromedp.KeyEvent("a"))
+	r.answers("seen it in canary")
+	r.sees("an empty inbox", `document.querySelector("#live").textContent.includes("Nothing waits for an approval.")`)
+	r.do(chromedp.Navigate(r.pages + "/rollouts/shop-4"))
+	r.sees("that it goes on", headline+`.includes("in ring early")`)
+	r.sees("who approved it", `document.querySelector(".timeline").textContent.includes("ann approved ring early")`)
+}
+
+func stoppingTheLine(r *rig) {
+	r.do(chromedp.Navigate(r.pages+"/calendar"), chromedp.WaitVisible(css("#do-stop")))
+	r.sees("the bakes to come", `document.querySelector(".calendar .block.soon, .calendar .block.bake")`)
+	r.do(chromedp.KeyEvent("s"))
+	r.answers("the database burns")
+	r.sees("that the line is stopped, without loading the page again", `document.querySelector("#line .stopped").textContent.includes("the database burns")`)
+	r.do(chromedp.Navigate(r.pages + "/rollouts/shop-4"))
+	r.sees("that the rollout waits for it", `document.querySelector(".waiting").textContent.includes("The line is stopped: the database burns")`)
+	r.shoot("line", "/", ".stopped")
+	r.do(chromedp.Navigate(r.pages+"/"), chromedp.Click(css("#do-lift")))
+	r.answers("never mind")
+	r.sees("that it takes somebody else", `document.querySelector("#ask .alert").textContent.includes("a second person has to lift it")`)
+	r.complaints() // the browser notes that it was refused
+	r.as(r.token, "/")
+	r.do(chromedp.Click(css("#do-lift")))
+	r.answers("the fire is out")
+	r.sees("that it is lifted", `!document.querySelector("#line .stopped") && document.querySelector("#do-stop")`)
+	r.do(chromedp.Navigate(r.pages + "/rollouts/shop-4"))
+	r.sees("that v4 goes to everyone", headline+` === "v4 is out to everyone"`)
+	r.sees("what could be brought back", `document.querySelector("#do-redeploy").textContent.includes("Redeploy v2")`)
 }
 
 func signingOut(r *rig) {

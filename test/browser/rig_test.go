@@ -16,7 +16,10 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/demo"
+	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/store/sqlite"
 )
 
 // rig is a Ringfence with users, and a browser that looks at it.
@@ -25,6 +28,7 @@ type rig struct {
 	dir, binary    string
 	pages, gateway string
 	token          string
+	second         string          // of ann, an operator
 	ctx            context.Context // the browser's
 	shots          string
 
@@ -66,7 +70,9 @@ func newRig(t *testing.T) *rig {
 	r.binary = r.build("ringfence", "./cmd/ringfence", "")
 	r.build("shop-v1", "./examples/shop", "-X main.version=v1")
 	r.build("shop-v2", "./examples/shop", "-X main.version=v2")
+	r.build("shop-v4", "./examples/shop", "-X main.version=v4")
 	r.build("shop-v3", "./examples/shop", "-X main.version=v3 -X main.checkoutErrors=0.5")
+	r.ann()
 	r.up()
 	r.apply()
 	r.open(path)
@@ -82,6 +88,38 @@ func (r *rig) build(name, pkg, ldflags string) string {
 		r.t.Fatalf("%v\n%s", err, b)
 	}
 	return out
+}
+
+// ann is a second person, whose token the store knows from the start.
+func (r *rig) ann() {
+	r.t.Helper()
+	must(r.t, os.Mkdir(filepath.Join(r.dir, "data"), 0o700))
+	db, err := sqlite.Open(r.t.Context(), filepath.Join(r.dir, "data", "ringfence.db"))
+	must(r.t, err)
+	r.second = access.NewToken()
+	must(r.t, access.Tokens{Store: db}.Register(r.t.Context(), "system:test", r.second, "ann", policy.Operator, time.Now()))
+	must(r.t, db.Close())
+}
+
+// as signs somebody else in, at a page.
+func (r *rig) as(token, path string) {
+	r.t.Helper()
+	r.do(chromedp.Navigate(r.pages+"/events"), chromedp.Click(css(`form[action="/sign-out"] button`)), chromedp.WaitVisible(css("#token")),
+		chromedp.Navigate(r.pages+path), chromedp.WaitVisible(css("#token")), chromedp.SendKeys(css("#token"), token), chromedp.Submit(css("#token")), chromedp.WaitVisible(css(".me")))
+}
+
+// answers gives a reason to the question that is asked.
+func (r *rig) answers(reason string) {
+	r.t.Helper()
+	r.do(chromedp.WaitVisible(css("#ask[open] #reason")), chromedp.SendKeys(css("#reason"), reason), chromedp.Click(css("#ask button.main")))
+}
+
+// declare applies resources.
+func (r *rig) declare(text string) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, "more.yaml")
+	must(r.t, os.WriteFile(path, []byte(text), 0o600))
+	r.ringfence("apply", "-f", path)
 }
 
 var addressRE = regexp.MustCompile(`API and UI\s+(\S+)\s+Gateway\s+http://(\S+)`)
@@ -203,7 +241,7 @@ func eval[T any](r *rig, js string) T {
 // sees waits until the page shows what js says.
 func (r *rig) sees(what, js string) {
 	r.t.Helper()
-	r.await(what, func() bool { return eval[bool](r, "!!("+js+")") })
+	r.await(what, func() bool { return eval[bool](r, "(() => { try { return !!("+js+") } catch { return false } })()") })
 }
 
 func (r *rig) await(what string, ok func() bool) {
@@ -216,6 +254,36 @@ func (r *rig) await(what string, ok func() bool) {
 			r.t.Fatalf("not within a minute: %s\n%s", what, strings.Join(r.complaints(), "\n"))
 		}
 	}
+}
+
+// shoot takes a page as it is now in every way that it is looked at.
+func (r *rig) shoot(name, path, ready string) {
+	r.t.Helper()
+	for _, size := range sizes {
+		for _, scheme := range []string{"light", "dark"} {
+			r.scheme(scheme)
+			r.do(chromedp.EmulateViewport(size.width, size.height, size.opts...), chromedp.Navigate(r.pages+path), chromedp.WaitVisible(css(ready)))
+			where := name + "-" + size.name + "-" + scheme
+			if wide := eval[int](r, "document.documentElement.scrollWidth"); wide > int(size.width) {
+				r.t.Errorf("%s is %d wide", where, wide)
+			}
+			for _, fault := range eval[[]string](r, nameless) {
+				r.t.Errorf("%s: %s has no name", where, fault)
+			}
+			r.picture(where)
+		}
+	}
+	r.scheme("light")
+	r.do(chromedp.EmulateViewport(1280, 900))
+}
+
+// shootHere takes the page as it stands, without loading it again.
+func (r *rig) shootHere(name string) {
+	r.t.Helper()
+	if said := r.complaints(); len(said) > 0 && !strings.Contains(strings.Join(said, ""), "422") {
+		r.t.Errorf("the browser complains: %s", said)
+	}
+	r.picture(name)
 }
 
 func (r *rig) picture(name string) {

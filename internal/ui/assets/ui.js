@@ -46,8 +46,13 @@
     opened = Array.from(doc.querySelectorAll("#live details[open]"), function (d) { return d.id; });
   });
   doc.addEventListener("htmx:afterSwap", function (e) {
-    if (e.detail.target.id === "ask-body") { $("ask").showModal(); return; }
+    if (e.detail.target.id === "ask-body") {
+      htmx.process(e.detail.target); // else its form is one like others for a moment
+      $("ask").showModal();
+      return;
+    }
     if (e.detail.target.id !== "live") return;
+    htmx.process(e.detail.target); // else what is pressed at once leads away from the page
     opened.forEach(function (id) { var d = id && $(id); if (d) d.open = true; });
     age(); say(); draw();
   });
