@@ -211,6 +211,23 @@ func TestFreezesHoldAndPeaksAreCovered(t *testing.T) {
 	})
 }
 
+// Another control plane's freeze, or a line that was stopped while evidence was gathered, holds at once.
+func TestWhatIsRememberedMovesNothingThroughAFreeze(t *testing.T) {
+	w := newWorld()
+	w.calendar = days{}
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(23*time.Hour + 50*time.Minute)
+		w.change(func() {
+			w.spec.Freezes = []resource.NamedFreeze{{Name: "now", Freeze: resource.Freeze{When: resource.Window{Start: "2000-01-01T23:00", End: "2000-01-03T06:00"}}}}
+		})
+		time.Sleep(2 * time.Hour)
+		if s := find(t, ctx, c); s.Ring != 0 {
+			t.Errorf("ring %d is entered in a freeze", s.Ring)
+		}
+	})
+}
+
 func TestTheBusiestHour(t *testing.T) {
 	from := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	week := make([]float64, 168)

@@ -32,6 +32,12 @@ func (c *Controller) step(ctx context.Context, sit situation, still bool, now ti
 	if sit.active() {
 		ev := c.observe(ctx, sit, now)
 		d.events = rollout.Next(d.state, ev, now)
+		if outward(d.events) {
+			var err error
+			if d.events, err = c.confirm(ctx, &sit, ev, now); err != nil {
+				return waiting, err
+			}
+		}
 		d.state = rollout.FoldAll(d.state, d.events)
 		c.expect(d.state, ev, now)
 	}
@@ -45,6 +51,26 @@ func (c *Controller) step(ctx context.Context, sit situation, still bool, now ti
 		return moved, nil
 	}
 	return sit.patience(), nil
+}
+
+func outward(events []rollout.Event) bool {
+	return slices.ContainsFunc(events, func(e rollout.Event) bool { return e.Type == rollout.EvExposed })
+}
+
+// confirm decides again on the freezes, the groups and the line of now: what was read before the evidence was gathered,
+// or is remembered, may be older than somebody's word that nothing moves.
+func (c *Controller) confirm(ctx context.Context, sit *situation, ev rollout.Evidence, now time.Time) ([]rollout.Event, error) {
+	var err error
+	if sit.spec, err = c.Catalog.Resolve(ctx, sit.live.value.Service); errs.Is(err, errs.Missing) {
+		return nil, errs.Wrap(errs.Conflict, err, "service %s", sit.live.value.Service) // look again: it was deleted
+	} else if err != nil {
+		return nil, err
+	}
+	if sit.line, err = c.Line(ctx); err != nil {
+		return nil, err
+	}
+	ev.Holds, ev.Groups = c.holds(*sit, now), sit.spec.Groups
+	return rollout.Next(sit.rollout.value, ev, now), nil
 }
 
 // patience is the outcome of a step from which nothing followed.
