@@ -69,9 +69,7 @@ func (w *world) detected(runs []outcome) []Curve {
 		line := Curve{Name: ring.Name, Points: []XY{{}}}
 		points := curve(times, len(runs))[1:]
 		if len(times) > 0 { // nothing before the first
-			if first := minutes(slices.Min(times)); len(points) == 0 || first < points[0].Minutes {
-				line.Points = append(line.Points, XY{first, 0})
-			}
+			line.Points = append(line.Points, XY{minutes(slices.Min(times)), 0})
 		}
 		for _, p := range points {
 			line.Points = append(line.Points, XY{p.Minutes, p.Share})
