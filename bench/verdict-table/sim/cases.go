@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"math"
 	"slices"
 
 	"github.com/ringfence/ringfence/internal/health"
@@ -15,10 +14,10 @@ type Reported struct {
 
 // Cases are the four of the research.
 func Cases() []Reported {
-	gap, ones, none := math.NaN(), slices.Repeat([]float64{1}, 10), slices.Repeat([]float64{0}, 10)
+	ones, none := slices.Repeat([]float64{1}, 10), slices.Repeat([]float64{0}, 10)
 	return []Reported{
 		{"spinnaker #6278, 7 of 10 values 100 times stable's", health.Series{Canary: []float64{100, 100, 100, 100, 100, 100, 100, 1, 1, 1}, Stable: ones}},
-		{"spinnaker #5622, errors where stable has none", health.Series{Canary: []float64{gap, 0.048, gap, 0.18, 0.089, gap, 0.098, 0.035, gap, gap}, Stable: none}},
+		{"spinnaker #5622, errors where stable has none", health.Series{Canary: []float64{0, 0.048, 0, 0.18, 0.089, 0, 0.098, 0.035, 0, 0}, Stable: none}},
 		{"kayenta #426, sparse errors", health.Series{Canary: []float64{0, 1, 2, 1, 0, 0}, Stable: none[:6]}},
 		{"kayenta #780 case 1, another spread", health.Series{
 			Canary: []float64{10, 10.1, 10.2, 10.3, 10.4, 10.5, 10.6, 17, 17.1, 17.2, 17.3, 17.4, 17.5, 17.6, 17.7},
@@ -28,12 +27,7 @@ func Cases() []Reported {
 
 // Verdicts are what the default gate of two series says, and what Kayenta's judge does.
 func (r Reported) Verdicts() (ours, kayenta health.DistributionJudgement) {
-	series := r.Series
-	fill := health.DistributionGate{Compare: health.CompareDistribution}
-	if slices.ContainsFunc(series.Canary, math.IsNaN) {
-		fill.NaNStrategy = "replace"
-	}
 	k := Kayenta()
-	k.NaNStrategy, k.Direction = fill.NaNStrategy, health.DirectionEither
-	return health.JudgeDistribution(fill, series), health.JudgeDistribution(k, series)
+	k.Direction = health.DirectionEither
+	return health.JudgeDistribution(health.DistributionGate{Compare: health.CompareDistribution}, r.Series), health.JudgeDistribution(k, r.Series)
 }
