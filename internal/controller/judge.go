@@ -21,6 +21,17 @@ type stageCase struct {
 	key   string
 	gates []gateCase
 	peak  busiest
+	began time.Time // when this process began to gather it
+	asked time.Time // when it was last gathered, for gates that are asked before a ring
+}
+
+// patience is how long a gate that has said nothing is waited for before that is no data: it was asked just now.
+func (sc *stageCase) patience(g rollout.Gate, now time.Time) bool {
+	wait := 2 * g.Every.D(0)
+	if g.Signal == health.SignalWebhook || g.Signal == health.SignalCommand || g.Signal == health.SignalProbe {
+		wait = min(wait, 5*time.Minute) // asked at once
+	}
+	return now.Sub(sc.began) < max(sampleAge, wait)
 }
 
 type gateCase struct {
@@ -36,7 +47,7 @@ type gateCase struct {
 func (c *Controller) judge(ctx context.Context, sit situation, seen sight, users split, now time.Time, ev *rollout.Evidence) {
 	state := sit.rollout.value
 	stage := state.Stages[len(state.Stages)-1]
-	sc := c.caseOf(c.cases, state, state.Ring, false, state.ID+"/"+strconv.Itoa(len(state.Stages)), stage.Exposed)
+	sc := c.caseOf(c.cases, state, state.Ring, false, state.ID+"/"+strconv.Itoa(len(state.Stages)), stage.Exposed, now)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	for i := range sc.gates {
@@ -51,6 +62,7 @@ func (c *Controller) judge(ctx context.Context, sit situation, seen sight, users
 		if stale != "" && j.Verdict == health.Pass {
 			j.Verdict, j.Reasons, j.NoData = health.Hold, append(j.Reasons, stale), true
 		}
+		j.NoData = j.NoData && !sc.patience(g.Gate, now)
 		if j.Verdict == health.Fail && ev.HurtAt.IsZero() {
 			ev.HurtAt = g.hurt
 		}
@@ -70,9 +82,11 @@ func (c *Controller) ask(ctx context.Context, sit situation, seen sight, ring in
 	if len(state.GatesIn(ring, true)) == 0 {
 		return
 	}
-	sc := c.caseOf(c.before, state, ring, true, state.ID+"/before/"+strconv.Itoa(ring), now.Add(-time.Second))
+	c.lapse(state.Service, now)
+	sc := c.caseOf(c.before, state, ring, true, state.ID+"/before/"+strconv.Itoa(ring), now.Add(-time.Second), now)
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	sc.asked = now
 	for i := range sc.gates {
 		g := &sc.gates[i]
 		err := c.add(ctx, sc.key, g, sit, seen, split{}, now)
@@ -80,12 +94,38 @@ func (c *Controller) ask(ctx context.Context, sit situation, seen sight, ring in
 		if err != nil && j.Verdict == health.Pass {
 			j.Verdict, j.Reasons, j.NoData = health.Hold, append(j.Reasons, err.Error()), true
 		}
+		j.NoData = j.NoData && !sc.patience(g.Gate, now)
 		ev.Before = append(ev.Before, j)
 	}
 }
 
+// lapse drops what was said before a ring when the ring was not about to be entered meanwhile.
+func (c *Controller) lapse(service string, now time.Time) {
+	c.mu.Lock()
+	sc := c.before[service]
+	c.mu.Unlock()
+	if sc == nil {
+		return
+	}
+	sc.mu.Lock()
+	old := now.Sub(sc.asked) > sampleAge+2*c.Interval
+	sc.mu.Unlock()
+	if !old {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.before[service] != sc {
+		return
+	}
+	delete(c.before, service)
+	if c.Checks != nil {
+		c.Checks.Forget(sc.key + "/")
+	}
+}
+
 // caseOf returns the evidence of a stage, empty when this process has not followed it so far.
-func (c *Controller) caseOf(cases map[string]*stageCase, state rollout.State, ring int, before bool, key string, from time.Time) *stageCase {
+func (c *Controller) caseOf(cases map[string]*stageCase, state rollout.State, ring int, before bool, key string, from, now time.Time) *stageCase {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := cases[state.Service]
@@ -95,7 +135,7 @@ func (c *Controller) caseOf(cases map[string]*stageCase, state rollout.State, ri
 	if old != nil && c.Checks != nil {
 		c.Checks.Forget(old.key + "/")
 	}
-	sc := &stageCase{key: key}
+	sc := &stageCase{key: key, began: now, asked: now}
 	for _, t := range state.Trials(ring, before) {
 		sc.gates = append(sc.gates, gateCase{Trial: t, read: from})
 	}

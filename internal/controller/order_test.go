@@ -11,6 +11,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/calendar"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -330,6 +331,59 @@ func TestGatesFromOutside(t *testing.T) {
 		time.Sleep(soon)
 		if s := find(t, ctx, c); s.Phase != rollout.RolledBack || !strings.Contains(s.Reason, "101") || s.HurtAt.Before(s.Created.Add(time.Hour)) {
 			t.Errorf("%s: %s, hurt at %s", s.Phase, s.Reason, s.HurtAt)
+		}
+	})
+}
+
+// No data is what is still missing after a while, not what was asked a moment ago: in a ring, before one, or after a restart.
+func TestNoDataTakesAWhile(t *testing.T) {
+	for _, c := range []struct {
+		when, noData string
+		ring         int
+		phase        rollout.Phase
+	}{{"before", "pass", -1, rollout.Starting}, {"during", "fail", 0, rollout.Baking}} {
+		w := newWorld()
+		w.outside = &outside{asked: map[string]Question{}}
+		play(t, w, func(t *testing.T, ctx context.Context, ctl *Controller) {
+			w.change(func() {
+				w.spec.Gates = append(w.spec.Gates, resource.Gate{Name: "smoke", Signal: "webhook", When: c.when, NoData: c.noData, Every: fleet.Dur(10 * time.Minute),
+					Webhook: &resource.WebhookGate{URL: "https://x.test"}}.Defaults())
+			})
+			release(t, ctx, ctl, "v2")
+			time.Sleep(4 * time.Minute)
+			if s := find(t, ctx, ctl); s.Ring != c.ring || s.Phase != c.phase {
+				t.Errorf("no data that %ses: %s in ring %d at once", c.noData, s.Phase, s.Ring)
+			}
+			time.Sleep(soon)
+			if s := find(t, ctx, ctl); s.Ring != 0 || (s.Phase == rollout.RolledBack) != (c.noData == "fail") {
+				t.Errorf("no data that %ses: %s in ring %d after a while", c.noData, s.Phase, s.Ring)
+			}
+		})
+	}
+}
+
+// What was said before a ring while it was about to be entered tells nothing once that is long ago.
+func TestGatesBeforeARingAreAskedAgain(t *testing.T) {
+	w := newWorld()
+	w.outside = &outside{asked: map[string]Question{}}
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		w.change(func() {
+			w.spec.Gates = append(w.spec.Gates, resource.Gate{Name: "smoke", Signal: "webhook", When: "before", Rings: []string{"broad"},
+				Webhook: &resource.WebhookGate{URL: "https://x.test"}}.Defaults())
+			w.spec.Rings[1].Approval = &resource.Approval{Need: "any"}
+		})
+		release(t, ctx, c, "v2")
+		time.Sleep(23 * time.Hour)
+		w.outside.say(health.Pass, 0)
+		time.Sleep(2 * time.Hour)
+		must[rollout.State](t)(c.Command(ctx, rollout.Pause, "user:ann", "shop", "", time.Now()))
+		must[rollout.State](t)(c.Approve(ctx, "user:bob", "shop", "", "", false, time.Now()))
+		time.Sleep(48 * time.Hour)
+		w.outside.say("", 0) // it does not answer any more
+		must[rollout.State](t)(c.Command(ctx, rollout.Resume, "user:ann", "shop", "", time.Now()))
+		time.Sleep(soon)
+		if s := find(t, ctx, c); s.Ring != 0 {
+			t.Errorf("ring %d is entered on what was said two days ago", s.Ring)
 		}
 	})
 }
