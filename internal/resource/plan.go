@@ -3,6 +3,7 @@ package resource
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,6 +135,18 @@ func (p *problems) plan(plan *RingPlan, rule RuleCheck) {
 		p.approval(r, at)
 	}
 	p.gates(plan.Gates, names)
+	p.bearing(plan)
+}
+
+// bearing wants a gate that decides in every ring: without one, nothing ever says that a change may leave it.
+func (p *problems) bearing(plan *RingPlan) {
+	for i, r := range plan.Rings {
+		bears := func(g Gate) bool {
+			return !g.Informing && g.When != "before" && (len(g.Rings) == 0 || slices.Contains(g.Rings, r.Name))
+		}
+		p.need(len(plan.Gates) == 0 || slices.ContainsFunc(plan.Gates, bears), item("spec.rings", i), "a gate that judges while it bakes and is not informing",
+			"no gate decides in ring %s, so nothing would ever pass it", clip(r.Name))
+	}
 }
 
 func (p *problems) bake(own, before fleet.Dur, path string, i int) {

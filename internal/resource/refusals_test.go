@@ -180,3 +180,17 @@ func TestReleaseRefusals(t *testing.T) {
 		{releaseWith(`2026-01-01T00:00:00Z`, `today`), `spec.created: got "today", expected a time such as`},
 	})
 }
+
+func TestPlansThatNothingWouldEverPass(t *testing.T) {
+	early := `{"name":"early",` + ann + `},` + all
+	testRefusals(t, []refusal{
+		{planOf(early, `{"signal":"errors","rings":["early"]}`), `spec.rings[1]: no gate decides in ring all, so nothing would ever pass it, expected a gate that judges while it bakes`},
+		{planOf(early, `{"signal":"errors","informing":true}`), `spec.rings[0]: no gate decides in ring early`},
+		{planOf(early, `{"signal":"webhook","when":"before","webhook":{"url":"https://x.test"}}`), `spec.rings[0]: no gate decides`},
+	})
+	for _, gates := range []string{``, `{"signal":"errors","rings":["early"]},{"signal":"probe","when":"always","probe":{"path":"/"}}`} {
+		if _, ps := Decode(planOf(early, gates), badRule); len(ps) > 0 {
+			t.Errorf("gates %s are refused: %s", gates, ps[0].Text())
+		}
+	}
+}
