@@ -44,6 +44,12 @@ func (s State) unapproved(ring int, groups map[string][]string) string {
 		}
 		return ""
 	}
+	if r.Approval.Need == "all" && !r.Approval.Own { // who released it cannot approve it, and is not waited for next to others
+		others := append(slices.Clone(given), strings.TrimPrefix(s.By, "user:"))
+		if missing := missingOf(r.Name, "all", r.Approval.From, others, groups); missing != "" || len(given) > 0 {
+			return missing
+		}
+	}
 	return missingOf(r.Name, r.Approval.Need, r.Approval.From, given, groups)
 }
 

@@ -86,6 +86,22 @@ func TestAGreenButtonWaitsForApproval(t *testing.T) {
 	}
 }
 
+// All of a group are all but who released it, as that one must not; alone it is not enough.
+func TestAllButWhoReleasedIt(t *testing.T) {
+	s, now := baked(func(s *State) { s.Rings[1].Approval = &resource.Approval{From: []string{"sre"}, Need: "all"} })
+	ev := well()
+	for _, members := range [][]string{{"ann"}, {"ann", "bob"}} {
+		ev.Groups = map[string][]string{"sre": members}
+		if s, _ = settle(s, ev, now); s.Ring != 0 {
+			t.Fatalf("nobody approved, and it is in ring %d", s.Ring)
+		}
+	}
+	given, err := Approve(s, "early", "user:bob", "", false, ev.Groups, now)
+	if s, _ = settle(FoldAll(s, given), ev, now); err != nil || s.Ring != 1 {
+		t.Errorf("%v, waiting: %s", err, s.Waiting(ev, now))
+	}
+}
+
 func TestWhoMayNotApprove(t *testing.T) {
 	groups := map[string][]string{"sre": {"ann", "bob"}}
 	s, now := baked(func(s *State) { s.Rings[1].Approval = &resource.Approval{From: []string{"sre"}, Need: "any"} })
