@@ -258,6 +258,13 @@ func (c *Controller) addQuery(ctx context.Context, g *gateCase, state rollout.St
 
 // reading adds a reading, and notes when the bad ones began that have none but bad ones after them.
 func (g *gateCase) reading(at time.Time, r health.Reading) {
+	if g.Gate.OnFail == "hold" && g.Readings.Judgement().Verdict == health.Fail {
+		again := health.NewReadings(g.Gate.Gate) // it holds while it lasts
+		for range max(0, g.Gate.Failures-1) {
+			again.Add(health.Reading{Verdict: health.Fail, Text: g.Readings.Judgement().Evidence.Readings.Text})
+		}
+		g.Readings = again
+	}
 	g.Readings.Add(r)
 	g.read = at
 	said := g.Readings.Judgement().Evidence.Readings

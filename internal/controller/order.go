@@ -62,7 +62,7 @@ func (c *Controller) slot(ctx context.Context, sit situation, o *rollout.Order) 
 // start decides what releasing a slot leads to.
 func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now time.Time) (decision, error) {
 	d := decision{live: s.live.value, state: s.rollout.value}
-	same := d.state.To == slot.Version && d.state.Phase != rollout.RollingBack
+	same := d.state.To == slot.Version && d.state.Phase != rollout.RollingBack && (!s.inFlight() || o.Lane == "" || o.Lane == d.state.Lane)
 	if same && (s.inFlight() || d.state.Phase == rollout.Succeeded && d.state.Spared == 0) {
 		return d, nil
 	}

@@ -388,6 +388,42 @@ func TestGatesBeforeARingAreAskedAgain(t *testing.T) {
 	})
 }
 
+// What is in flight already and hurries now takes the lane that was asked for.
+func TestAReleaseInFlightMayBecomeAHotfix(t *testing.T) {
+	w := newWorld()
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(soon)
+		hotfix := func(o *rollout.Order) { o.Lane, o.Why = rollout.Sev0, "nobody can pay" }
+		for range 2 { // once more is a retry
+			must[rollout.State](t)(c.Release(ctx, "user:ann", order("v2", hotfix), time.Now()))
+		}
+		time.Sleep(soon)
+		if s, d := find(t, ctx, c), w.desired(); s.ID != "shop-3" || s.Lane != rollout.Sev0 || d.Exposure[len(d.Exposure)-1] != "v2" {
+			t.Errorf("%s in lane %q, exposure %v", s.ID, s.Lane, d.Exposure)
+		}
+	})
+}
+
+func TestAGateThatHoldsHoldsWhileItLasts(t *testing.T) {
+	w := newWorld()
+	limit := 10.0
+	w.outside = &outside{asked: map[string]Question{}, value: 50}
+	w.spec.Gates = append(w.spec.Gates, resource.Gate{Name: "queue", Signal: "query", Query: "depth", Max: &limit, OnFail: "hold"}.Defaults())
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(30 * time.Hour)
+		if s := find(t, ctx, c); s.Ring != 0 || s.Phase != rollout.Baking {
+			t.Fatalf("%s in ring %d", s.Phase, s.Ring)
+		}
+		w.outside.say("", 5)
+		time.Sleep(soon)
+		if s := find(t, ctx, c); s.Ring != 1 {
+			t.Errorf("ring %d after it has recovered", s.Ring)
+		}
+	})
+}
+
 func TestApprovalsInTheInbox(t *testing.T) {
 	w := newWorld()
 	w.spec.Rings[1].Approval = &resource.Approval{From: []string{"sre"}, Need: "any"}
