@@ -20,6 +20,7 @@ type compiler struct {
 	inRef      bool
 	attributes map[string]struct{}
 	readsAll   bool
+	readsFlag  bool // the flag's key, or what it is in, by a name that is looked up at evaluation
 }
 
 func (c *compiler) fail(format string, args ...any) error {

@@ -150,7 +150,12 @@ func pickConstant(hash hashExpr, shares []share) expr {
 type hashExpr func(scope) (uint32, bool)
 
 func (c *compiler) defaultHash() hashExpr {
-	if c.loops == 0 {
+	switch {
+	case c.loops > 0:
+	case c.opts.FlagKey != "":
+		start := hash32{}.add(c.opts.FlagKey)
+		return func(s scope) (uint32, bool) { return start.add(s.ctx.TargetingKey).sum(), s.ctx.TargetingKey != "" }
+	default:
 		return func(s scope) (uint32, bool) {
 			return hash32{}.add(s.ctx.FlagKey).add(s.ctx.TargetingKey).sum(), s.ctx.TargetingKey != ""
 		}

@@ -12,6 +12,9 @@ func compileVar(c *compiler, args arguments) (node, error) {
 	if len(nodes) > 0 {
 		path = nodes[0]
 	}
+	if path.fixed && path.value.str == flagdName+".flagKey" && c.loops == 0 && c.opts.FlagKey != "" {
+		return fixed(text(c.opts.FlagKey)), nil
+	}
 	read := c.read(path)
 	if len(nodes) < 2 {
 		return node{eval: read, text: c.readText(path)}, nil
@@ -98,6 +101,7 @@ func readKey(s scope) Value {
 // reads notes that a path of the context is read.
 func (c *compiler) reads(path string) {
 	name, _, _ := strings.Cut(path, ".")
+	c.readsFlag = c.readsFlag || name == flagdName && path != flagdName+".timestamp"
 	if c.loops == 0 && name != keyName && name != flagdName {
 		c.attributes[name] = struct{}{}
 	}

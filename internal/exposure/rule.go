@@ -27,6 +27,8 @@ type Options struct {
 	Strict bool
 	// MaxBytes is the largest rule; 0 means MaxRuleBytes.
 	MaxBytes int
+	// FlagKey is the key of the flag whose rule this is, $flagd.flagKey; the context's FlagKey then does not matter.
+	FlagKey string
 }
 
 // Rule is a compiled rule. It may be used by many at once.
@@ -35,6 +37,7 @@ type Rule struct {
 	test       func(scope) bool
 	attributes []string
 	all        bool
+	flagKey    string // to be put into the context, "" when what reads it has it compiled in
 }
 
 // CompileRule compiles a rule in flagd's targeting grammar. Errors are of kind Invalid and name the place in the
@@ -73,14 +76,27 @@ func compileTree(tree any, opts Options, path ...string) (*Rule, error) {
 		r.attributes = append(r.attributes, name)
 	}
 	slices.Sort(r.attributes)
+	if c.readsAll || c.readsFlag {
+		r.flagKey = opts.FlagKey
+	}
 	return r, nil
 }
 
 // Eval returns what the rule gives for ctx.
-func (r *Rule) Eval(ctx *Context) Value { return r.root.eval(scope{ctx: ctx}) }
+func (r *Rule) Eval(ctx *Context) Value { return r.root.eval(scope{ctx: r.seenBy(ctx)}) }
 
 // Match reports whether the rule is truthy for ctx.
-func (r *Rule) Match(ctx *Context) bool { return r.test(scope{ctx: ctx}) }
+func (r *Rule) Match(ctx *Context) bool { return r.test(scope{ctx: r.seenBy(ctx)}) }
+
+// seenBy puts the flag's key into the context of the few rules that might read it from there.
+func (r *Rule) seenBy(ctx *Context) *Context {
+	if r.flagKey == "" {
+		return ctx
+	}
+	own := *ctx
+	own.FlagKey = r.flagKey
+	return &own
+}
 
 // Attributes returns the context attributes that the rule reads, sorted, without targetingKey and $flagd. The rule
 // may read any attribute when all is set: it takes the context as a whole or computes a name.
