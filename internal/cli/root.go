@@ -99,7 +99,7 @@ users ever see it.`,
 		}
 	}
 	add("changes", applyCommand(e), deleteCommand(e), releaseCommand(e), rolloutCommand(e))
-	add("look", getCommand(e), exportCommand(e), serviceCommand(e), ringCommand(e), eventsCommand(e), verdictCommand(e), simulateCommand(e), replayCommand(e), schemaCommand(e), whoamiCommand(e), versionCommand(e))
+	add("look", getCommand(e), exportCommand(e), serviceCommand(e), ringCommand(e), eventsCommand(e), verdictCommand(e), simulateCommand(e), flagsCommand(e), replayCommand(e), schemaCommand(e), whoamiCommand(e), versionCommand(e))
 	add("run", backupCommand(e))
 	add("run", extra...)
 	root.AddCommand(exitStatusTopic())

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/manifest"
+)
+
+func flagsCommand(e *env) *cobra.Command {
+	cmd := family(&cobra.Command{
+		Use:   "flags",
+		Short: "Check and evaluate feature flags in flagd's format, without a server",
+		Example: `  ringfence flags lint --config flags.yaml
+  ringfence flags eval --config flags.json --key new-checkout --context '{"targetingKey":"carol"}'`,
+	})
+	cmd.AddCommand(flagsEvalCommand(e), flagsLintCommand(e))
+	return cmd
+}
+
+// evaluation is what flags eval was asked.
+type evaluation struct{ config, key, context, want string }
+
+func flagsEvalCommand(e *env) *cobra.Command {
+	var a evaluation
+	cmd := &cobra.Command{
+		Use:   "eval --config FILE --key KEY",
+		Short: "Evaluate a flag for a context",
+		Long: `Evaluates a flag of a file as flagd would, and says the value, the variant and why. Without a value in the answer the
+caller's own default is to be used. The exit status is 0 for any answer, also for one with an error code: FLAG_NOT_FOUND,
+PARSE_ERROR, TYPE_MISMATCH or GENERAL. It is 2 when there is nothing to answer from: a file that cannot be read as a set
+of flags, or a context that is not an object. Other mistakes in the file are told on standard error, and do not
+keep its sound flags from being evaluated; use flags lint to refuse them.`,
+		Example: `  ringfence flags eval --config flags.json --key new-checkout --context '{"targetingKey":"carol","plan":"beta"}' --json
+  ringfence flags eval --config flags.yaml --key limit --type number`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return evaluateFlag(e, cmd, a) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&a.config, "config", "", "file of flags, JSON or YAML, or - for standard input")
+	f.StringVar(&a.key, "key", "", "key of the flag")
+	f.StringVar(&a.context, "context", "{}", "evaluation context, a JSON object with targetingKey and attributes")
+	f.StringVar(&a.want, "type", "any", "type that is asked for: any, boolean, string, number or object")
+	_ = cmd.MarkFlagRequired("config") // the flags are there: they were added above
+	_ = cmd.MarkFlagRequired("key")
+	return cmd
+}
+
+func evaluateFlag(e *env, cmd *cobra.Command, a evaluation) error {
+	want, err := flagType(a.want)
+	if err != nil {
+		return err
+	}
+	ctx, err := evaluationContext(a.context)
+	if err != nil {
+		return err
+	}
+	set, problems, err := loadFlags(a.config, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", printable(p.String()))
+	}
+	r := set.EvaluateAs(a.key, want, ctx)
+	return e.show(cmd, flagAnswer(a.key, r), func(w io.Writer) { showAnswer(w, a.key, r) })
+}
+
+func flagType(name string) (flag.Type, error) {
+	for t := flag.Any; t <= flag.Object; t++ {
+		if t.String() == name {
+			return t, nil
+		}
+	}
+	return 0, errs.E(errs.Invalid, "--type: got %q, expected any, boolean, string, number or object", name)
+}
+
+// evaluationContext reads the context that OpenFeature's SDKs send.
+func evaluationContext(raw string) (*exposure.Context, error) {
+	var attributes map[string]any
+	if err := json.Unmarshal([]byte(raw), &attributes); err != nil {
+		var mistyped *json.UnmarshalTypeError
+		if errors.As(err, &mistyped) {
+			return nil, errs.E(errs.Invalid, "--context: got a JSON %s, expected an object", mistyped.Value)
+		}
+		return nil, errs.Wrap(errs.Invalid, err, "--context is not JSON")
+	}
+	if attributes == nil {
+		return nil, errs.E(errs.Invalid, "--context: got null, expected an object")
+	}
+	ctx := &exposure.Context{Attributes: attributes, Timestamp: time.Now().Unix()}
+	switch key := attributes["targetingKey"].(type) {
+	case nil:
+	case string:
+		ctx.TargetingKey = key
+	default:
+		return nil, errs.E(errs.Invalid, "--context: targetingKey is %v, expected text", key)
+	}
+	return ctx, nil
+}
+
+// loadFlags reads a file of flags; the problems are those that leave something to evaluate.
+func loadFlags(path string, stdin io.Reader) (*flag.Set, []manifest.Problem, error) {
+	src, err := readFlags(path, stdin)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, problems := manifest.ReadDocument(src, flag.MaxBytes)
+	if len(problems) > 0 {
+		return nil, nil, errs.Wrap(errs.Invalid, manifest.Problems(problems), "the flags cannot be read")
+	}
+	set, found := flag.Parse(doc.Raw)
+	problems = doc.Locate(found)
+	if set == nil {
+		return nil, nil, errs.Wrap(errs.Invalid, manifest.Problems(problems), "the flags cannot be read")
+	}
+	return set, problems, nil
+}
+
+func readFlags(path string, stdin io.Reader) (manifest.Source, error) {
+	from, name := stdin, "stdin"
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return manifest.Source{}, errs.Wrap(errs.Invalid, err, "cannot read the flags")
+		}
+		defer f.Close()
+		from, name = f, path
+	}
+	data, err := io.ReadAll(io.LimitReader(from, flag.MaxBytes+1))
+	if err != nil {
+		return manifest.Source{}, errs.Wrap(errs.Invalid, err, "cannot read the flags")
+	}
+	return manifest.Source{Name: name, Data: data}, nil
+}
+
+// flagAnswer is the answer for scripts. What it does not have is left out.
+func flagAnswer(key string, r flag.Result) any {
+	if r.Code != "" {
+		return struct {
+			Key     string    `json:"key"`
+			Code    flag.Code `json:"errorCode"`
+			Details string    `json:"errorDetails"`
+		}{key, r.Code, r.Details}
+	}
+	answer := struct {
+		Key      string         `json:"key"`
+		Value    *any           `json:"value,omitempty"`
+		Variant  string         `json:"variant,omitempty"`
+		Reason   flag.Reason    `json:"reason"`
+		Metadata map[string]any `json:"metadata"`
+	}{Key: key, Variant: r.Variant, Reason: r.Reason, Metadata: r.Metadata}
+	if r.HasValue() {
+		answer.Value = &r.Value
+	}
+	return answer
+}
+
+func showAnswer(w io.Writer, key string, r flag.Result) {
+	c := colours(w)
+	name := c.bold(printable(key))
+	switch {
+	case r.Code != "":
+		fmt.Fprintf(w, "%s: %s: %s\n", name, c.red(string(r.Code)), printable(r.Details))
+	case !r.HasValue():
+		fmt.Fprintf(w, "%s: the caller's default, %s\n", name, r.Reason)
+	default:
+		value, err := json.Marshal(r.Value)
+		if err != nil { // what was read from JSON can be written
+			value = []byte("?")
+		}
+		fmt.Fprintf(w, "%s: %s, variant %s, %s\n", name, value, printable(r.Variant), r.Reason)
+	}
+}
+
+// checked is what flags lint found in a file.
+type checked struct {
+	File     string             `json:"file"`
+	Flags    int                `json:"flags"`
+	Problems []manifest.Problem `json:"problems"`
+}
+
+func flagsLintCommand(e *env) *cobra.Command {
+	var paths []string
+	cmd := &cobra.Command{
+		Use:   "lint --config FILE…",
+		Short: "Check files of flags",
+		Long: `Checks files of flags against flagd's schema, and for what flagd finds out only when a flag is evaluated: variants that do
+not exist, evaluators that do not exist, keys that stand twice. Everything that is wrong is told with its line, field
+and what was expected. The exit status is 2 when anything is.`,
+		Example: "  ringfence flags lint --config flags.yaml --config more.json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return lintFlags(e, cmd, paths) },
+	}
+	cmd.Flags().StringArrayVar(&paths, "config", nil, "file of flags, JSON or YAML, or - for standard input; may be given several times")
+	_ = cmd.MarkFlagRequired("config") // the flag is there: it was added above
+	return cmd
+}
+
+func lintFlags(e *env, cmd *cobra.Command, paths []string) error {
+	results, wrong := make([]checked, 0, len(paths)), 0
+	for _, path := range paths {
+		r := checked{File: path, Problems: []manifest.Problem{}}
+		set, problems, err := loadFlags(path, cmd.InOrStdin())
+		var fatal manifest.Problems
+		switch {
+		case errors.As(err, &fatal):
+			problems = fatal
+		case err != nil:
+			return err
+		default:
+			r.Flags = set.Len()
+		}
+		r.Problems = append(r.Problems, problems...)
+		wrong += len(problems)
+		results = append(results, r)
+	}
+	if err := e.show(cmd, results, func(w io.Writer) { showChecked(w, results) }); err != nil || wrong == 0 {
+		return err
+	}
+	return errs.E(errs.Invalid, "%s wrong in %s", counted(wrong, "thing is", "things are"), strings.Join(paths, ", "))
+}
+
+func showChecked(w io.Writer, results []checked) {
+	for _, r := range results {
+		for _, p := range r.Problems {
+			fmt.Fprintln(w, printable(p.String()))
+		}
+		if len(r.Problems) == 0 {
+			fmt.Fprintf(w, "%s: %s, nothing is wrong\n", printable(r.File), counted(r.Flags, "flag", "flags"))
+		}
+	}
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
