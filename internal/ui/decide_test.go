@@ -31,7 +31,7 @@ spec:
   gates:
     - {signal: errors}
     - {signal: query, name: queue, query: up, max: 5, informing: true}
-    - {signal: webhook, name: desk, webhook: {url: "http://127.0.0.1:1/"}, when: before, onFail: halt, noData: pass}
+    - {signal: webhook, name: desk, webhook: {url: "http://127.0.0.1:1/"}, when: before, rings: [broad], onFail: halt, noData: pass}
 `
 
 func (w *world) apply(text string) {

@@ -227,6 +227,19 @@ func (s *Server) measure(ctx context.Context, p *rolloutPage) {
 	for _, r := range rates {
 		total += last(r.requests)
 	}
+	reached := 0.0
+	for i := range p.Rings {
+		if i <= p.State.Ring {
+			reached += last(rates[p.Rings[i].Name].requests)
+		}
+	}
+	if s := p.State; s.Phase == rollout.Baking && !s.Paused && !s.Halted && p.Verdict == health.Hold {
+		var more int64
+		for _, g := range p.Gates {
+			more = max(more, g.More)
+		}
+		p.Waiting += soonAt(more, reached)
+	}
 	for i := range p.Rings {
 		r := &p.Rings[i]
 		r.Users = max(r.Users, users[r.Name])
@@ -235,6 +248,22 @@ func (s *Server) measure(ctx context.Context, p *rolloutPage) {
 			r.Rate, r.Share = rate(now), now/total
 		}
 	}
+}
+
+// soonAt says how long so many requests take at some rate, when that is known.
+func soonAt(more int64, rate float64) string {
+	if more <= 0 || rate < 0.01 {
+		return ""
+	}
+	seconds := float64(more) / rate
+	if seconds > (30 * 24 * time.Hour).Seconds() {
+		return " At this traffic that takes more than a month."
+	}
+	d := time.Duration(seconds * float64(time.Second))
+	if d > 10*time.Minute {
+		d = d.Round(time.Minute)
+	}
+	return " At this traffic that takes about " + span(max(time.Second, d.Round(time.Second))) + "."
 }
 
 // unitsOf is where a service runs.
