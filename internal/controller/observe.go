@@ -33,7 +33,7 @@ func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) 
 	if state.Phase == rollout.Exposing || state.Phase == rollout.Baking {
 		var users split
 		if ev.InForce { // earlier counts are of the exposure before
-			users = splitOf(seen.users, state)
+			users = splitOf(seen.compared, state)
 		}
 		c.judge(ctx, sit, seen, users, now, &ev)
 	}
@@ -49,6 +49,7 @@ type sight struct {
 	returns       bool // of the units that report, all can return
 	to, from      rollout.Instances
 	users         []fleet.UserCount
+	compared      []fleet.UserCount // of these, where the rings decide who has the new version: not where all had it before
 	instances     []string // addresses of ready instances of the new version
 }
 
@@ -71,6 +72,9 @@ func (c *Controller) look(sit situation, now time.Time) sight {
 		inForce := fresh && desired.rev > 0 && status.Generation == desired.value.Generation
 		s.inForce = s.inForce && inForce
 		s.users = append(s.users, status.Users...)
+		if state.BeforeIn(unit) != state.To {
+			s.compared = append(s.compared, status.Users...)
+		}
 		if !fresh {
 			continue
 		}

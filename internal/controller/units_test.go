@@ -55,3 +55,24 @@ func TestARollbackIsForTheUnitsOfNow(t *testing.T) {
 		}
 	})
 }
+
+// After a hotfix of one unit the same version goes out to the others: that all users of that unit have it already is no
+// sign of users going astray.
+func TestAHotfixThatGoesOutToTheOthers(t *testing.T) {
+	w := newWorld()
+	w.spec.Service.Unit, w.spec.Service.Units = "", []string{"local", "far"}
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		hotfix := func(o *rollout.Order) { o.Lane, o.Why, o.Hit = rollout.Sev0, "nobody can pay", []string{"far"} }
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("v2", hotfix), time.Now()))
+		time.Sleep(soon)
+		if d, far := w.desired(), w.desiredIn("far"); d.Exposure[0] != "v1" || far.Exposure[2] != "v2" {
+			t.Fatalf("%v, far %v", d.Exposure, far.Exposure)
+		}
+		release(t, ctx, c, "v2")
+		time.Sleep(80 * time.Hour)
+		live := must[Live](t)(c.Live(ctx, "shop"))
+		if s := find(t, ctx, c); s.Phase != rollout.Succeeded || live.Stable != "v2" || len(live.Versions) > 0 {
+			t.Errorf("%s: %s; %v", s.Phase, s.Reason, live.Versions)
+		}
+	})
+}
