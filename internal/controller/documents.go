@@ -13,6 +13,7 @@ import (
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
 )
@@ -36,6 +37,32 @@ type Bad struct {
 	Rollout string    `json:"rollout"`
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
+	Kind    string    `json:"kind,omitempty" doc:"what alone was changed, and is to blame whatever it goes with: release or config; empty for both together"`
+}
+
+// blames reports whether what was taken back as a label is in another one.
+func (b Bad) blames(label, other string) bool {
+	was, is := resource.SlotOf(label), resource.SlotOf(other)
+	switch b.Kind {
+	case rollout.KindRelease:
+		return was.Version == is.Version
+	case rollout.KindConfig:
+		return was.Config == is.Config && is.Config != ""
+	}
+	return label == other
+}
+
+// taken is why a label is not released again without being forced.
+func (l Live) taken(label string) (Bad, bool) {
+	if b, ok := l.Bad[label]; ok {
+		return b, true
+	}
+	for _, v := range slices.Sorted(maps.Keys(l.Bad)) {
+		if l.Bad[v].blames(v, label) {
+			return l.Bad[v], true
+		}
+	}
+	return Bad{}, false
 }
 
 // placed is where the service runs.
@@ -77,7 +104,7 @@ func (l Live) concluded(s rollout.State) Live {
 		l = l.trusts(s)
 	case rollout.RolledBack:
 		if len(s.Stages) > 0 || !s.HurtAt.IsZero() { // else somebody changed their mind before anyone had it
-			l = l.distrusts(s.To, Bad{s.ID, s.Reason, s.Ended})
+			l = l.distrusts(s.To, Bad{s.ID, s.Reason, s.Ended, kindOf(s)})
 		}
 		l.Good = slices.DeleteFunc(slices.Clone(l.Good), func(v string) bool { return v == s.To })
 	}
@@ -90,12 +117,20 @@ func (l Live) trusts(s rollout.State) Live {
 		l.Good = l.Good[max(0, len(l.Good)-maxGood):]
 	}
 	l.Bad = maps.Clone(l.Bad)
-	delete(l.Bad, s.To)
+	maps.DeleteFunc(l.Bad, func(v string, b Bad) bool { return v == s.To || b.blames(v, s.To) })
 	if s.Lane == rollout.Redeploy {
-		l = l.distrusts(s.From, Bad{s.ID, "replaced by what was last known good: " + s.Why, s.Ended})
+		l = l.distrusts(s.From, Bad{s.ID, "replaced by what was last known good: " + s.Why, s.Ended, ""})
 		l.Good = slices.DeleteFunc(slices.Clone(l.Good), func(v string) bool { return v == s.From })
 	}
 	return l
+}
+
+// kindOf is what alone a rollout changed; "" when it was several things.
+func kindOf(s rollout.State) string {
+	if len(s.Changes) == 1 {
+		return s.Changes[0].Kind
+	}
+	return ""
 }
 
 func (l Live) distrusts(version string, why Bad) Live {

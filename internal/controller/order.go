@@ -111,7 +111,7 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 // mayStart says why a slot must not be released now.
 func (s situation) mayStart(slot fleet.Slot, o rollout.Order) error {
 	live, state := s.live.value, s.rollout.value
-	bad, taken := live.Bad[slot.Version]
+	bad, taken := live.taken(slot.Version)
 	switch {
 	case live.Stable == slot.Version && len(live.Versions) == 0:
 		return errs.E(errs.Conflict, "%s is the stable version of %s already", slot.Version, live.Service)
@@ -147,7 +147,7 @@ func (c *Controller) Redeploy(ctx context.Context, actor, service, why string, n
 		return sit.rollout.value, errs.E(errs.Conflict, "rollout %s of %s is in flight; everyone else has %s", sit.rollout.value.ID, sit.rollout.value.To, live.Stable).
 			Next("take it back first: ringfence rollout rollback %s", service)
 	}
-	good := slices.DeleteFunc(slices.Clone(live.Good), func(v string) bool { _, bad := live.Bad[v]; return v == live.Stable || bad })
+	good := slices.DeleteFunc(slices.Clone(live.Good), func(v string) bool { _, bad := live.taken(v); return v == live.Stable || bad })
 	if len(good) == 0 {
 		return rollout.State{}, errs.E(errs.Conflict, "no version of %s before %s is known to be good", service, live.Stable).Next("release a fixed version")
 	}

@@ -53,6 +53,33 @@ func TestWhatWasTakenBackIsNotReleasedAgainUnlessForced(t *testing.T) {
 	})
 }
 
+// What alone was changed is to blame, whatever it goes with the next time; of two things together, the two together are.
+func TestWhatIsToBlame(t *testing.T) {
+	live := Live{Bad: map[string]Bad{"v2": {Kind: rollout.KindRelease}, "v1@c7": {Kind: rollout.KindConfig}, "v4@c4": {}}}
+	for label, want := range map[string]bool{"v2": true, "v2@c1": true, "v1@c7": true, "v3@c7": true, "v4@c4": true, "v1": false, "v3@c1": false, "v4": false, "v5@c4": false} {
+		if _, got := live.taken(label); got != want {
+			t.Errorf("%s was taken back: %v, want %v", label, got, want)
+		}
+	}
+	forced := live.trusts(rollout.State{To: "v2@c1"})
+	if _, bad := forced.taken("v2"); bad || len(forced.Bad) != 2 {
+		t.Errorf("after v2@c1 has succeeded: %v", forced.Bad)
+	}
+}
+
+func TestABadReleaseIsNotLetInWithAConfig(t *testing.T) {
+	w := newWorld()
+	w.bad["v2"] = 0.2
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "v2")
+		time.Sleep(8 * time.Hour)
+		o := order("v2", func(o *rollout.Order) { o.Config = "c1" })
+		if _, err := c.Release(ctx, "user:ann", o, time.Now()); !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "taken back by shop-2") {
+			t.Errorf("v2 is released again with a config: %v", err)
+		}
+	})
+}
+
 func TestRedeployReturnsToWhatWasGood(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
