@@ -36,6 +36,7 @@ type Hub struct {
 type unit struct {
 	changed  chan struct{} // closed and replaced when Desired changed
 	observed fleet.Observed
+	services map[string]int // of observed, by name
 	at       time.Time
 }
 
@@ -134,9 +135,15 @@ func (h *Hub) Report(_ context.Context, o fleet.Observed) error {
 	if o.Unit == "" {
 		return errs.E(errs.Invalid, "unit: expected the name of the reporting unit")
 	}
+	services := make(map[string]int, len(o.Services))
+	for i, s := range o.Services {
+		if _, twice := services[s.Name]; !twice {
+			services[s.Name] = i
+		}
+	}
 	h.mu.Lock()
 	u := h.unit(o.Unit)
-	u.observed, u.at = o, time.Now()
+	u.observed, u.services, u.at = o, services, time.Now()
 	h.mu.Unlock()
 	h.onReport()
 	return nil
@@ -150,10 +157,8 @@ func (h *Hub) Observe(name, service string) (fleet.ServiceStatus, time.Time) {
 	if u == nil {
 		return fleet.ServiceStatus{}, time.Time{}
 	}
-	for _, s := range u.observed.Services {
-		if s.Name == service {
-			return s, u.at
-		}
+	if i, ok := u.services[service]; ok {
+		return u.observed.Services[i], u.at
 	}
 	return fleet.ServiceStatus{}, u.at
 }
