@@ -327,7 +327,7 @@ func (c *checker) compile(f *Flag, tree any, path string) (*exposure.Rule, strin
 		return nil, "the rule is too large"
 	}
 	if c.expanded += len(raw); c.expanded > maxExpanded {
-		c.bad(path, "at most 64 MiB in all", "the rules are too large with the evaluators that they refer to")
+		c.bad(path, "at most 16 MiB in all", "the rules are too large with the evaluators that they refer to")
 		return nil, "the rules are too large"
 	}
 	rule, err := exposure.CompileRule(raw, exposure.Options{Evaluators: c.evaluators, FlagKey: f.Key, MaxBytes: maxRule})

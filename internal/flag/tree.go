@@ -17,7 +17,7 @@ const (
 	maxVariants = 1000
 	maxKey      = 1024
 	maxRule     = 1 << 20  // bytes of one flag's rule
-	maxExpanded = 64 << 20 // bytes of all rules with their evaluators put in
+	maxExpanded = 16 << 20 // bytes of all rules with their evaluators put in
 	maxDepth    = 250
 	maxProblems = 100
 )
