@@ -50,7 +50,7 @@ type sight struct {
 	to, from      rollout.Instances
 	users         []fleet.UserCount
 	compared      []fleet.UserCount // of these, where the rings decide who has the new version: not where all had it before
-	instances     []string // addresses of ready instances of the new version
+	instances     []string          // addresses of ready instances of the new version
 }
 
 // look puts together what the units say that the rollout concerns. Where users have the new version, or may have to

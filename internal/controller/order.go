@@ -85,10 +85,7 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 			return d, err
 		}
 		d.gone = rollout.FoldAll(d.state, d.goneEvents)
-		d.live.Stable, d.live.Versions = d.state.Leaves(), d.state.Before
-		if d.live.Stable == d.state.To {
-			d.live.Versions = nil
-		}
+		d.live.Stable, d.live.Versions = d.state.Leaves(), d.state.LeavesUnits()
 	}
 	d.live.Slots = d.live.slotsFor(slot)
 	next := rollout.Planned(s.spec)
@@ -124,7 +121,7 @@ func (s situation) mayStart(slot fleet.Slot, o rollout.Order) error {
 	case s.inFlight() && !o.Replace && !o.Lane.Preempts():
 		return errs.E(errs.Conflict, "rollout %s of %s is in flight (%s)", state.ID, state.To, state.Phase).
 			Next("wait for it, abort it, or give it up with --replace")
-	case s.inFlight() && state.Leaves() == slot.Version:
+	case s.inFlight() && state.Phase == rollout.RollingBack && state.To == slot.Version, s.inFlight() && state.Leaves() == slot.Version:
 		return errs.E(errs.Conflict, "rollout %s takes %s back", state.ID, slot.Version)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
 
@@ -73,6 +74,32 @@ func TestAHotfixThatGoesOutToTheOthers(t *testing.T) {
 		live := must[Live](t)(c.Live(ctx, "shop"))
 		if s := find(t, ctx, c); s.Phase != rollout.Succeeded || live.Stable != "v2" || len(live.Versions) > 0 {
 			t.Errorf("%s: %s; %v", s.Phase, s.Reason, live.Versions)
+		}
+	})
+}
+
+// What a hotfix replaced may not start any more, which is why it was needed. The way out of its rollback is forward, too.
+func TestAHotfixThatCannotBeTakenBackMayBeReplaced(t *testing.T) {
+	w := newWorld()
+	w.spec.Service.Unit, w.spec.Service.Units = "", []string{"local", "far"}
+	play(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		hotfix := func(o *rollout.Order) { o.Lane, o.Why, o.Hit = rollout.Sev0, "nobody can pay", []string{"far"} }
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("v2", hotfix), time.Now()))
+		time.Sleep(soon)
+		w.change(func() { w.never["v1"] = true })
+		must[rollout.State](t)(c.Command(ctx, rollout.Rollback, "user:ann", "shop", "", time.Now()))
+		time.Sleep(soon)
+		if _, err := c.Release(ctx, "user:ann", order("v2", hotfix), time.Now()); !errs.Is(err, errs.Conflict) {
+			t.Errorf("what is taken back is released: %v", err)
+		}
+		must[rollout.State](t)(c.Release(ctx, "user:ann", order("v3", hotfix), time.Now()))
+		if far := w.desiredIn("far"); far.Exposure[0] != "v2" {
+			t.Errorf("far is sent to %s, which is not ready", far.Exposure[0])
+		}
+		time.Sleep(soon)
+		live := must[Live](t)(c.Live(ctx, "shop"))
+		if far := w.desiredIn("far"); far.Exposure[0] != "v3" || w.desired().Exposure[0] != "v1" || live.In("far") != "v3" {
+			t.Errorf("far has %v, local %v: %v", far.Exposure, w.desired().Exposure, find(t, ctx, c).Reason)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"maps"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -105,7 +106,7 @@ func Supersede(s State, actor, by string, now time.Time) ([]Event, error) {
 	switch {
 	case s.Phase.Ended():
 		return nil, nil
-	case s.Phase == RollingBack && s.Leaves() == s.From:
+	case s.Phase == RollingBack && s.Leaves() == s.From && !s.struckStays():
 		return nil, errs.E(errs.Conflict, "%s is being rolled back; a new rollout starts from the version before it", s.ID).Next("wait for the rollback: ringfence rollout status %s --watch", s.Service)
 	}
 	return []Event{{Type: EvSuperseded, Time: now, Actor: actor, Reason: "superseded by " + by, To: s.Leaves()}}, nil
@@ -118,4 +119,26 @@ func (s State) Leaves() string {
 		return s.To
 	}
 	return s.From
+}
+
+// struckStays reports whether units that a hotfix was for still have it, as what ran before does not become ready there.
+func (s State) struckStays() bool {
+	return s.Phase == RollingBack && s.Spared > 0 && s.Ring == s.last() && !s.Reverted && s.From != ""
+}
+
+// LeavesUnits are the units that have another version than Leaves when the rollout is given up now.
+func (s State) LeavesUnits() map[string]string {
+	if s.Leaves() == s.To {
+		return nil
+	}
+	versions := maps.Clone(s.Before)
+	for _, u := range s.Units {
+		if s.struckStays() && s.fills(u) {
+			if versions == nil {
+				versions = map[string]string{}
+			}
+			versions[u] = s.To
+		}
+	}
+	return versions
 }

@@ -150,6 +150,9 @@ func Preempt(s State, actor, by string, lane Lane, why string, now time.Time) ([
 		return events, err
 	}
 	fate := "its users return to " + s.Leaves() + "; release " + s.To + " again when " + by + " is out, with the fix in it"
+	if s.struckStays() {
+		fate = "its users keep it until " + by + " is out"
+	}
 	if s.Ring < 0 {
 		fate = "nobody had it; release it again when " + by + " is out, with the fix in it"
 	}
