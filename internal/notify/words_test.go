@@ -124,7 +124,7 @@ https://ringfence.example.com/rollouts/shop-7`},
 		}, `warn shop v3: waits for approval of ring early
 Ring early waits for the approval of one of sre.
 Approve or refuse it.
-[Service: shop; Version: v2 → v3; Ring: early (2 of 3); Released by: ann]
+[Service: shop; Version: v2 → v3; Ring: early (2 of 3); Users who got it: 1; Released by: ann]
 - Ring canary passed, with 1 user in it
 - Ring early waits for approval
 https://ringfence.example.com/rollouts/shop-7`},

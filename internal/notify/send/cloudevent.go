@@ -134,7 +134,8 @@ func cdEventOf(ev notify.Event, predicate, version string) cdEvent {
 
 // packageURL names an artifact that is in no registry: by service, version and, when it is known, its digest.
 func packageURL(service, version, digest string) string {
-	p := "pkg:generic/" + url.PathEscape(service) + "@" + url.PathEscape(version)
+	// A plus stands for itself in the path of a URL, but not for everyone who reads a package URL.
+	p := "pkg:generic/" + url.PathEscape(service) + "@" + strings.ReplaceAll(url.PathEscape(version), "+", "%2B")
 	if digest != "" {
 		p += "?checksum=" + url.QueryEscape(digest)
 	}

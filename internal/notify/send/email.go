@@ -62,7 +62,8 @@ func (s *Sender) mailServer(to *resource.EmailTo, hidden *hidden) (*mailServer, 
 	if err != nil {
 		return nil, fmt.Errorf("server: expected a port, got %q", port)
 	}
-	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	secure := s.secure.Clone()
+	secure.ServerName = host
 	server := &mailServer{host: host, agent: s.agent(), auth: []mail.SMTPAuthType{mail.SMTPAuthNoAuth}}
 	implicit, policy := false, mail.TLSMandatory
 	switch to.TLS {

@@ -43,21 +43,24 @@ func dialer() *net.Dialer {
 	}}
 }
 
-// transport is shared: connections to a receiver are used again.
-var transport = &http.Transport{
-	Proxy:                  http.ProxyFromEnvironment,
-	DialContext:            dialer().DialContext,
-	ForceAttemptHTTP2:      true,
-	TLSHandshakeTimeout:    30 * time.Second,
-	IdleConnTimeout:        30 * time.Second,
-	MaxIdleConnsPerHost:    2,
-	MaxResponseHeaderBytes: maxAnswer,
+// newTransport makes what all requests of a Sender go through: connections to a receiver are used again.
+func newTransport(secure *tls.Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer().DialContext,
+		TLSClientConfig:        secure,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    30 * time.Second,
+		IdleConnTimeout:        30 * time.Second,
+		MaxIdleConnsPerHost:    2,
+		MaxResponseHeaderBytes: maxAnswer,
+	}
 }
 
 // exchange is one request and its answer, seen from below a library: whatever that makes of it, what was sent and
 // answered is known here.
 type exchange struct {
-	agent  string
+	by     *Sender
 	wrote  atomic.Bool // the whole request went out
 	status int
 	after  time.Duration
@@ -75,8 +78,8 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 			x.wrote.Store(true)
 		}
 	}}))
-	req.Header.Set("User-Agent", x.agent)
-	resp, err := transport.RoundTrip(req)
+	req.Header.Set("User-Agent", x.by.agent())
+	resp, err := x.by.transport.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,9 @@ package send
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
-	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/notify"
@@ -13,15 +14,16 @@ import (
 
 // Options configure a Sender.
 type Options struct {
-	Secrets string // folder with the files that notifiers name
-	Version string // of Ringfence, for the receivers' logs
-	Logger  *slog.Logger
+	Secrets string           // folder with the files that notifiers name
+	Version string           // of Ringfence, for the receivers' logs
 	Now     func() time.Time // for signatures; default time.Now
 }
 
 // Sender sends messages. It may be used concurrently.
 type Sender struct {
 	Options
+	secure    *tls.Config
+	transport *http.Transport
 }
 
 // New makes a Sender.
@@ -29,10 +31,8 @@ func New(o Options) *Sender {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Sender{Options: o}
+	secure := &tls.Config{MinVersion: tls.VersionTLS12}
+	return &Sender{Options: o, secure: secure, transport: newTransport(secure.Clone())}
 }
 
 // Send makes one attempt. Its errors are *notify.Failure, without secrets.

@@ -22,7 +22,7 @@ func (s *Sender) slack(ctx context.Context, to *resource.SlackTo, m notify.Messa
 	if err != nil {
 		return err
 	}
-	x := &exchange{agent: s.agent()}
+	x := &exchange{by: s}
 	err = slack.PostWebhookCustomHTTPContext(ctx, address, x.client(), &slack.WebhookMessage{
 		Text: escaped(titled(m)), Blocks: &slack.Blocks{BlockSet: slackBlocks(m)},
 	})

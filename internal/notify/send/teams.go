@@ -20,7 +20,7 @@ func (s *Sender) teams(ctx context.Context, to *resource.TeamsTo, m notify.Messa
 	if err != nil {
 		return err
 	}
-	x := &exchange{agent: s.agent()}
+	x := &exchange{by: s}
 	client := goteamsnotify.NewTeamsClient().SetHTTPClient(x.client()).SkipWebhookURLValidationOnSend(true).SetUserAgent(s.agent())
 	err = client.SendWithContext(ctx, address, card)
 	// A workflow answers 202, one behind a gateway also 200 without a word. The library takes 200 for the answer of a

@@ -40,7 +40,7 @@ func (s *Sender) post(ctx context.Context, address, id string, body []byte, keys
 	req.Header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
 	req.Header.Set("X-Ringfence-Delivery", id)
 	req.Header.Set("X-Ringfence-Signature", signature(keys, s.Now(), body))
-	x := &exchange{agent: s.agent()}
+	x := &exchange{by: s}
 	resp, err := x.client().Do(req)
 	if err == nil {
 		_ = resp.Body.Close()
