@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/errs"
@@ -73,8 +74,26 @@ func (s *Server) view(ctx context.Context, state rollout.State) (*answered[wire.
 			return nil, err
 		}
 		out.Waiting, out.Evidence = waiting, wire.EvidenceOf(ev)
+		if out.Pending, err = s.pending(ctx, state); err != nil {
+			return nil, err
+		}
 	}
 	return &answered[wire.Rollout]{out}, nil
+}
+
+// pending is the approval that a rollout lacks for its next ring, nil for none.
+func (s *Server) pending(ctx context.Context, state rollout.State) (*wire.Pending, error) {
+	if !slices.ContainsFunc(state.Rings, func(r rollout.Ring) bool { return r.Approval != nil }) {
+		return nil, nil
+	}
+	spec, err := s.Releases.Resolve(ctx, state.Service)
+	if errs.Is(err, errs.Missing) {
+		return nil, nil
+	}
+	if ring, missing := state.Pending(spec.Groups); missing != "" && err == nil {
+		return &wire.Pending{Ring: ring, Missing: missing}, nil
+	}
+	return nil, err
 }
 
 func (s *Server) listReleases(ctx context.Context, in *ByService) (*answered[wire.Releases], error) {

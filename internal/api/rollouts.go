@@ -99,7 +99,7 @@ func (s *Server) newest(ctx context.Context, service string) (rollout.State, err
 
 // stableOf is the version that everyone has or returns to.
 func stableOf(newest rollout.State) string {
-	if newest.Phase == rollout.Succeeded {
+	if newest.Phase == rollout.Succeeded && newest.Spared == 0 {
 		return newest.To
 	}
 	return newest.From

@@ -108,7 +108,7 @@ func TestExitStatuses(t *testing.T) {
 	}{
 		{p.Dir, "frobnicate", 2, "unknown command"},
 		{p.Dir, "rollout frobnicate", 2, "unknown command"},
-		{p.Dir, "release shop", 2, `"version" not set`},
+		{p.Dir, "release shop", 2, "--version: missing"},
 		{p.Dir, "release shop --version v1 --surprise", 2, "unknown flag"},
 		{p.Dir, "release shop --version v1 --artifact /does/not/exist", 2, "no such file"},
 		{p.Dir, "release shop --version v1 --env X", 2, "expected NAME=VALUE"},

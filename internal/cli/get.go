@@ -19,16 +19,17 @@ import (
 func getCommand(e *env) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:     "get KIND [NAME]",
-		Short:   "Print what is declared",
-		Long:    "Prints the resources of a kind, or one of them. Kinds are service, segment, ringplan and release, in the singular or plural.",
-		Example: "  ringfence get services\n  ringfence get service shop -o yaml\n  ringfence get release shop/v2 --json",
+		Use:   "get KIND [NAME]",
+		Short: "Print what is declared",
+		Long: `Prints the resources of a kind, or one of them. Kinds are service, segment, ringplan, group, freeze, notifier, release
+and config, in the singular or plural.`,
+		Example: "  ringfence get services\n  ringfence get service shop -o yaml\n  ringfence get freezes\n  ringfence get release shop/v2 --json",
 		Args:    cobra.RangeArgs(1, 2),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return []string{"services", "segments", "ringplans", "releases"}, cobra.ShellCompDirectiveNoFileComp
+			return []string{"services", "segments", "ringplans", "groups", "freezes", "notifiers", "releases", "configs"}, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains([]string{"table", "yaml", "json"}, format) {
@@ -100,10 +101,36 @@ func about(r resource.Resource) (string, error) {
 		rel, err := resource.As[resource.Release](r)
 		return fmt.Sprintf("%.19s, by %s, %s", rel.Digest, rel.By, rel.Created.Format(time.RFC3339)), err
 	}
+	return aboutMore(r)
+}
+
+func aboutMore(r resource.Resource) (string, error) {
+	switch r.Kind {
+	case resource.KindConfig:
+		c, err := resource.As[resource.Config](r)
+		return fmt.Sprintf("%d values, %d files, by %s, %s", len(c.Env), len(c.Files), c.By, c.Created.Format(time.RFC3339)), err
+	case resource.KindGroup:
+		g, err := resource.As[resource.Group](r)
+		return few(g.Members, 5), err
+	case resource.KindFreeze:
+		f, err := resource.As[resource.Freeze](r)
+		return fmt.Sprintf("%s, for %s: %s", windowText(f.When), concerned(f), f.Reason), err
+	case resource.KindNotifier:
+		n, err := resource.As[resource.Notifier](r)
+		return fmt.Sprintf("%s of %s", n.To.Channel(), few(n.Defaults().Events, 5)), err
+	}
+	return aboutSegment(r)
+}
+
+func aboutSegment(r resource.Resource) (string, error) {
 	s, err := resource.As[resource.Segment](r)
 	switch {
 	case s.Audience.Users != nil:
 		return fmt.Sprintf("%d users", len(s.Audience.Users)), err
+	case s.Audience.Tenants != nil:
+		return "tenants " + few(s.Audience.Tenants, 5), err
+	case s.Audience.Regions != nil:
+		return "regions " + few(s.Audience.Regions, 5), err
 	case s.Audience.Percent != nil:
 		return fmt.Sprintf("%g percent", *s.Audience.Percent), err
 	case s.Audience.Segment != "":
@@ -112,6 +139,37 @@ func about(r resource.Resource) (string, error) {
 		return fmt.Sprintf("any of %d audiences", len(s.Audience.Any)), err
 	}
 	return "a rule", err
+}
+
+// few lists the first names of a list, and how many there are beyond them.
+func few(list []string, n int) string {
+	if len(list) <= n {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:n], ", "), len(list)-n)
+}
+
+func windowText(w resource.Window) string {
+	zone := w.Zone
+	if zone == "" {
+		zone = "UTC"
+	}
+	text := fmt.Sprintf("%s to %s %s", w.Start, w.End, zone)
+	if w.Rule != "" {
+		text += ", " + w.Rule
+	}
+	return text
+}
+
+func concerned(f resource.Freeze) string {
+	whom := f.Services
+	if len(f.Labels) > 0 {
+		whom = append(whom[:len(whom):len(whom)], labels(f.Labels))
+	}
+	if len(whom) == 0 {
+		return "all"
+	}
+	return few(whom, 5)
 }
 
 func orDash(s string) string {
@@ -169,10 +227,7 @@ func exportCommand(e *env) *cobra.Command {
 				return c.Export(cmd.Context(), cmd.OutOrStdout())
 			}
 			all := []resource.Resource{}
-			for _, kind := range resource.Kinds {
-				if kind == resource.KindRelease {
-					continue // made, not declared
-				}
+			for _, kind := range resource.Declared {
 				set, err := c.Resources(cmd.Context(), kind)
 				if err != nil {
 					return err

@@ -14,50 +14,151 @@ import (
 )
 
 type releaseFlags struct {
-	version, artifact string
-	env               []string
-	replace, watch    bool
+	order    wire.Release
+	artifact string
+	hotfix   string
+	env      []string
+	watch    bool
 }
+
+// lanes are the lanes of hotfixes by how severe it is.
+var lanes = map[string]string{"": "", "sev0": "sev0", "sev1": "sev1", "sev2": "hotfix", "sev3": "hotfix"}
 
 func releaseCommand(e *env) *cobra.Command {
 	var f releaseFlags
 	cmd := &cobra.Command{
 		Use:   "release SERVICE",
-		Short: "Release a version and start its rollout",
+		Short: "Release a version, a config or both, and start the rollout",
 		Long: `Uploads the artifact, makes a release of it, and starts its rollout through the service's rings. A release is
 immutable: the same version cannot be released again with another artifact. Without --artifact, a version that was
-released before is rolled out again.`,
-		Example: "  ringfence release shop --version v2 --artifact ./shop-v2\n  ringfence release shop --version v3 --artifact ./shop-v3 --env LOG=debug --watch",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			out, err := ask(cmd.Context(), e, func(ctx context.Context, c *client.Client) (wire.Rollout, error) {
-				return f.release(ctx, c, args[0])
-			})
-			if err != nil {
-				return err
-			}
-			if f.watch {
-				return e.watch(cmd, out.Rollout.ID)
-			}
-			return e.show(cmd, out, func(w io.Writer) {
-				fmt.Fprintf(w, "rollout/%s %s: %s\n", out.Rollout.ID, out.Rollout.Phase, out.Waiting)
-			})
-		},
+released before is rolled out again.
+
+With --config, a config that was made before goes out with the version; with --config alone it goes out with the version
+that is stable, and with neither --config nor --no-config the stable config stays. What goes out together comes back
+together.
+
+With --hotfix it takes the place of a rollout in flight: sev0 goes straight to the units that are hit (--units, default
+all), sev1 through the first ring and then to them on approval, sev2 and sev3 through all rings with their shorter bakes.
+Gates that a lane does not wait for are judged beside it and reported, and one that fails takes the change back.`,
+		Example: `  ringfence release shop --version v2 --artifact ./shop-v2
+  ringfence release shop --version v3 --artifact ./shop-v3 --env LOG=debug --watch
+  ringfence release shop --config c2
+  ringfence release shop --version v4 --artifact ./shop-v4 --hotfix sev0 --units eu-1 --reason "checkout is down in eu-1"
+  ringfence release shop --version v3 --force --reason "it was the network"`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(e, cmd, args[0]) },
 	}
+	f.common(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.version, "version", "", "the version's name")
-	fl.StringVar(&f.artifact, "artifact", "", "file that is run")
-	fl.StringArrayVar(&f.env, "env", nil, "NAME=VALUE added to the environment of this version; may be given several times")
-	fl.BoolVar(&f.replace, "replace", false, "give up a rollout of another version that is in flight")
-	fl.BoolVarP(&f.watch, "watch", "w", false, "follow the rollout to its end")
-	_ = cmd.MarkFlagRequired("version") // the flag is there: it was added above
+	fl.StringVar(&f.hotfix, "hotfix", "", "how severe it is: sev0, sev1, sev2 or sev3")
+	fl.StringSliceVar(&f.order.Hit, "units", nil, "the units that are hit, for sev0 and sev1 (default all)")
+	fl.BoolVar(&f.order.Replace, "replace", false, "give up a rollout of another version that is in flight")
+	fl.BoolVar(&f.order.Force, "force", false, "release again what was taken back")
 	return cmd
 }
 
-func (f releaseFlags) release(ctx context.Context, c *client.Client, service string) (wire.Rollout, error) {
-	r := wire.Release{Version: f.version, Replace: f.replace}
+func (f *releaseFlags) common(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.order.Version, "version", "", "the version's name (default the one that is stable, for a config alone)")
+	fl.StringVar(&f.artifact, "artifact", "", "file that is run")
+	fl.StringArrayVar(&f.env, "env", nil, "NAME=VALUE added to the environment of this version; may be given several times")
+	fl.StringVar(&f.order.Config, "config", "", "the version of the service's config that goes with it (default the one that is stable)")
+	fl.BoolVar(&f.order.NoConfig, "no-config", false, "without a config")
+	fl.BoolVar(&f.order.ThroughFreeze, "through-freeze", false, "go through freezes")
+	fl.StringVar(&f.order.Reason, "reason", "", "why; needed for --hotfix, --force and --through-freeze")
+	fl.BoolVarP(&f.watch, "watch", "w", false, "follow the rollout to its end")
+}
+
+func rollforwardCommand(e *env) *cobra.Command {
+	f := releaseFlags{order: wire.Release{Lane: "forward"}}
+	cmd := &cobra.Command{
+		Use:   "rollforward SERVICE",
+		Short: "Replace a version that is being rolled out by its fix",
+		Long: `Gives up the rollout in flight and takes a fix straight to the rings that it had reached, then on through the others as
+planned. Users of these rings have the version before until the fix is ready.`,
+		Example: "  ringfence rollforward shop --version v4 --artifact ./shop-v4 --reason \"v3 forgets carts\"",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(e, cmd, args[0]) },
+	}
+	f.common(cmd)
+	return cmd
+}
+
+func redeployCommand(e *env) *cobra.Command {
+	var reason string
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "redeploy SERVICE",
+		Short: "Replace what everyone has by what was last known good",
+		Long: `Takes what was last known good before the stable version straight to everyone: no ring, no gate, no freeze. What it
+replaces counts as bad from then on, and is not released again unless forced.`,
+		Example: "  ringfence redeploy shop --reason \"v3 loses orders\" --watch",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needReason(reason, "what runs is not good"); err != nil {
+				return err
+			}
+			out, err := ask(cmd.Context(), e, func(ctx context.Context, c *client.Client) (wire.Rollout, error) {
+				return c.Redeploy(ctx, args[0], reason)
+			})
+			return e.started(cmd, out, watch, err)
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why what runs is not good")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow the rollout to its end")
+	return cmd
+}
+
+func (f *releaseFlags) run(e *env, cmd *cobra.Command, service string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	out, err := ask(cmd.Context(), e, func(ctx context.Context, c *client.Client) (wire.Rollout, error) {
+		return f.release(ctx, c, service)
+	})
+	return e.started(cmd, out, f.watch, err)
+}
+
+// check says what is wrong before anything is uploaded.
+func (f *releaseFlags) check() error {
+	o := &f.order
+	lane, known := lanes[f.hotfix]
+	if !known {
+		return errs.E(errs.Invalid, "--hotfix %s: expected sev0, sev1, sev2 or sev3", f.hotfix)
+	}
+	if o.Lane == "" {
+		o.Lane = lane
+	}
+	switch {
+	case o.Version == "" && (f.artifact != "" || o.Config == "" && !o.NoConfig):
+		return errs.E(errs.Invalid, "--version: missing, expected the version of the artifact").
+			Next("Name the version with --version; only a config goes without one, with --config.")
+	case o.Config != "" && o.NoConfig:
+		return errs.E(errs.Invalid, "--config and --no-config exclude each other")
+	case len(o.Hit) > 0 && o.Lane != "sev0" && o.Lane != "sev1":
+		return errs.E(errs.Invalid, "--units: only --hotfix sev0 and --hotfix sev1 go to some units first")
+	case o.Lane == "forward":
+		return needReason(o.Reason, "the version in flight is replaced")
+	case o.Lane != "":
+		return needReason(o.Reason, "it cannot wait")
+	case o.Force:
+		return needReason(o.Reason, "it is released again though it was taken back")
+	case o.ThroughFreeze:
+		return needReason(o.Reason, "it goes through freezes")
+	}
+	return nil
+}
+
+func needReason(reason, why string) error {
+	if strings.TrimSpace(reason) != "" {
+		return nil
+	}
+	return errs.E(errs.Invalid, "--reason: missing, expected why %s", why).Next("Add --reason \"…\"; it is recorded.")
+}
+
+func (f *releaseFlags) release(ctx context.Context, c *client.Client, service string) (wire.Rollout, error) {
 	var err error
-	if r.Env, err = pairs("--env", f.env); err != nil {
+	if f.order.Env, err = pairs("--env", f.env); err != nil {
 		return wire.Rollout{}, err
 	}
 	if f.artifact != "" {
@@ -65,9 +166,22 @@ func (f releaseFlags) release(ctx context.Context, c *client.Client, service str
 		if err != nil {
 			return wire.Rollout{}, err
 		}
-		r.Digest = stored.Digest
+		f.order.Digest = stored.Digest
 	}
-	return c.Release(ctx, service, r)
+	return c.Release(ctx, service, f.order)
+}
+
+// started tells of a rollout that was asked for, or follows it.
+func (e *env) started(cmd *cobra.Command, out wire.Rollout, watch bool, err error) error {
+	if err != nil {
+		return err
+	}
+	if watch {
+		return e.watch(cmd, out.Rollout.ID)
+	}
+	return e.show(cmd, out, func(w io.Writer) {
+		fmt.Fprintf(w, "rollout/%s %s: %s\n", out.Rollout.ID, out.Rollout.Phase, printable(out.Waiting))
+	})
 }
 
 // pairs reads NAME=VALUE flags.

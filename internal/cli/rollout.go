@@ -20,13 +20,14 @@ func rolloutCommand(e *env) *cobra.Command {
 		Long:    "A rollout is named by its ID, or by its service for the newest one.",
 		Example: "  ringfence rollout status shop --watch\n  ringfence rollout abort shop --reason \"wrong banner\"",
 	})
-	cmd.AddCommand(rolloutList(e), rolloutShow(e), rolloutStatus(e))
+	cmd.AddCommand(rolloutList(e), rolloutShow(e), rolloutStatus(e), rolloutApprove(e), rolloutRefuse(e))
 	for _, v := range []struct {
 		verb  rollout.Verb
 		short string
 	}{
 		{rollout.Pause, "Let nothing move outward; harm is still taken back"},
-		{rollout.Resume, "Let a paused rollout go on"},
+		{rollout.Halt, "Stop a rollout where it is, because it may be hurting"},
+		{rollout.Resume, "Let a rollout that is paused or halted go on"},
 		{rollout.Promote, "Do not wait for the rest of the current ring's bake; the verdict must still pass"},
 		{rollout.Abort, "Take a rollout in flight back"},
 		{rollout.Rollback, "Take a rollout back, also after it has succeeded"},

@@ -98,7 +98,7 @@ users ever see it.`,
 			root.AddCommand(c)
 		}
 	}
-	add("changes", applyCommand(e), deleteCommand(e), releaseCommand(e), rolloutCommand(e))
+	add("changes", applyCommand(e), deleteCommand(e), releaseCommand(e), rolloutCommand(e), approvalsCommand(e), rollforwardCommand(e), redeployCommand(e), lineCommand(e), configCommand(e))
 	add("look", getCommand(e), exportCommand(e), serviceCommand(e), ringCommand(e), eventsCommand(e), verdictCommand(e), simulateCommand(e), flagsCommand(e), replayCommand(e), schemaCommand(e), whoamiCommand(e), versionCommand(e))
 	add("run", backupCommand(e))
 	add("run", extra...)

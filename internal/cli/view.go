@@ -16,12 +16,11 @@ const barWidth = 12
 // view draws a rollout in a few lines of at most width characters.
 func view(r wire.Rollout, c paint, width int) []string {
 	s := r.Rollout
-	from := s.From
-	if from == "" {
-		from = "nothing"
+	head := fmt.Sprintf("%s  %s  plan %s  ", s.ID, change(s.From, s.To), s.Plan)
+	lines := []string{c.bold(cut(head, width-20)) + phase(s, c)}
+	for _, line := range notable(s) {
+		lines = append(lines, cut("  "+printable(line), width))
 	}
-	head := fmt.Sprintf("%s  %s → %s  plan %s  ", s.ID, from, s.To, s.Plan)
-	lines := []string{c.bold(cut(head, width-16)) + phase(s, c)}
 	names := 4
 	for _, ring := range s.Rings {
 		names = min(max(names, len(ring.Name)), 20)
@@ -34,13 +33,81 @@ func view(r wire.Rollout, c paint, width int) []string {
 	if s.Phase == rollout.RollingBack {
 		lines = append(lines, cut("  ← "+printable(s.Reason), width))
 	}
+	if p := r.Pending; p != nil && !strings.Contains(r.Waiting, p.Missing) {
+		lines = append(lines, cut("  then "+printable(p.Missing), width))
+	}
 	return append(lines, cut("  → "+printable(r.Waiting), width))
+}
+
+// notable is what is not said of every rollout: what it changes besides the release, and by which way of its own.
+func notable(s rollout.State) []string {
+	var lines, changes []string
+	for _, ch := range s.Changes {
+		changes = append(changes, fmt.Sprintf("%s %s → %s", ch.Kind, orNone(ch.From), orNone(ch.To)))
+	}
+	if strings.Contains(s.From+s.To, "@") {
+		lines = append(lines, strings.Join(changes, ", "))
+	}
+	var ways []string
+	if s.Lane != "" {
+		ways = append(ways, "lane "+string(s.Lane))
+	}
+	if s.Through {
+		ways = append(ways, "through freezes")
+	}
+	if s.Spared > 0 {
+		ways = append(ways, "not for "+few(spared(s), 3))
+	}
+	switch way := strings.Join(ways, ", "); {
+	case s.Why != "" && way == "":
+		lines = append(lines, "released because: "+s.Why)
+	case s.Why != "":
+		lines = append(lines, way+": "+s.Why)
+	case way != "":
+		lines = append(lines, way)
+	}
+	if len(s.Units) > 1 {
+		lines = append(lines, "units "+strings.Join(unitsText(s), ", "))
+	}
+	return lines
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func spared(s rollout.State) []string {
+	var names []string
+	for _, r := range s.Rings[max(0, len(s.Rings)-s.Spared):] {
+		names = append(names, "ring "+r.Name)
+	}
+	return names
+}
+
+// unitsText names the units, with what ran before where that is another version than in most.
+func unitsText(s rollout.State) []string {
+	units := make([]string, len(s.Units))
+	for i, u := range s.Units {
+		units[i] = u
+		if before, other := s.Before[u]; other {
+			units[i] += " (from " + before + ")"
+		}
+	}
+	return units
 }
 
 func phase(s rollout.State, c paint) string {
 	text := string(s.Phase)
-	if s.Paused && !s.Phase.Ended() {
-		text += ", paused"
+	if !s.Phase.Ended() {
+		switch {
+		case s.Halted:
+			return c.red(text + ", halted")
+		case s.Paused:
+			text += ", paused"
+		}
 	}
 	switch s.Phase {
 	case rollout.Succeeded:
@@ -102,8 +169,8 @@ func stageText(r wire.Rollout, i int) string {
 		users, judged = max(users, r.Evidence.Users), r.Evidence.Gates
 	}
 	parts := []string{fmt.Sprintf("%d users", users)}
-	if len(judged) > 0 {
-		parts = append(parts, fmt.Sprintf("%d requests", judged[0].Evidence.CanaryRequests))
+	if n := requests(judged); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d requests", n))
 	}
 	if st.Verdict != "" {
 		parts = append(parts, string(st.Verdict))
@@ -114,23 +181,48 @@ func stageText(r wire.Rollout, i int) string {
 	return strings.Join(parts, "  ")
 }
 
-// gates shows the evidence of the current ring: how far each gate's e-value is from its threshold.
+// requests is how many went to the new version, as the gate that saw most of them says.
+func requests(judged []health.Judgement) int64 {
+	most := int64(0)
+	for _, j := range judged {
+		most = max(most, j.Evidence.CanaryRequests)
+	}
+	return most
+}
+
+// gates shows the evidence of the current ring, gate by gate, and that of the gates before the next one.
 func gates(r wire.Rollout, c paint, width int) []string {
 	if r.Evidence == nil {
 		return nil
 	}
 	var lines []string
 	for _, j := range r.Evidence.Gates {
-		name := j.Gate.Signal
-		if j.Gate.Over != "" {
-			name += " over " + j.Gate.Over + "s"
-		}
-		ev := j.Evidence
-		row := fmt.Sprintf("  %s: e %s of %s  new %s  stable %s  ", name, figure(ev.E), figure(ev.Threshold),
-			ratio(ev.CanaryBad, ev.CanaryRequests), ratio(ev.StableBad, ev.StableRequests))
-		lines = append(lines, cut(row, width-4)+verdict(j.Verdict, c))
+		lines = append(lines, gate(r.Rollout, j, "", c, width))
+	}
+	for _, j := range r.Evidence.Before {
+		lines = append(lines, gate(r.Rollout, j, "before the next ring, ", c, width))
 	}
 	return lines
+}
+
+// gate is one line: of a comparison, how far its e-value is from its threshold; of the others, the first reason.
+func gate(s rollout.State, j health.Judgement, before string, c paint, width int) string {
+	name := before + rollout.Key(j.Gate)
+	if j.Gate.Name == "" && j.Gate.Over != "" {
+		name += "s"
+	}
+	for _, g := range s.Gates {
+		if g.Informing && rollout.Key(g.Gate) == rollout.Key(j.Gate) {
+			name += " (informing)"
+		}
+	}
+	ev := j.Evidence
+	text := strings.Join(j.Reasons[:min(1, len(j.Reasons))], "")
+	if j.Gate.Signal == health.SignalErrors || j.Gate.Signal == health.SignalLatency {
+		text = fmt.Sprintf("e %s of %s  new %s  stable %s", figure(ev.E), figure(ev.Threshold),
+			ratio(ev.CanaryBad, ev.CanaryRequests), ratio(ev.StableBad, ev.StableRequests))
+	}
+	return cut("  "+printable(name+": "+text), width-6) + "  " + verdict(j.Verdict, c)
 }
 
 func figure(x float64) string {

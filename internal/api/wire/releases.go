@@ -39,7 +39,14 @@ type Releases struct {
 type Rollout struct {
 	Rollout  rollout.State `json:"rollout"`
 	Waiting  string        `json:"waiting" doc:"what it is waiting for, or how it ended, in one sentence"`
+	Pending  *Pending      `json:"pending,omitempty" doc:"the approval that is missing for the next ring, also while the current one still bakes"`
 	Evidence *Evidence     `json:"evidence,omitempty" doc:"what is seen now; only while it is in flight"`
+}
+
+// Pending is an approval that is missing.
+type Pending struct {
+	Ring    string `json:"ring" doc:"the ring that it wants to enter"`
+	Missing string `json:"missing" doc:"whose approval it is"`
 }
 
 // Evidence is what is seen of a rollout at the moment.
@@ -50,6 +57,18 @@ type Evidence struct {
 	From    Instances          `json:"from" doc:"of the version before"`
 	Users   int64              `json:"users" doc:"users of the current ring who got the new version"`
 	Gates   []health.Judgement `json:"gates" doc:"one for each gate, for the current ring"`
+
+	Before   []health.Judgement `json:"before,omitempty" doc:"one for each gate that is asked before the next ring is entered"`
+	Requests int64              `json:"requests,omitempty" doc:"requests to the new version in the current ring"`
+	Holds    []Hold             `json:"holds,omitempty" doc:"what keeps anything of the service from moving outward"`
+}
+
+// Hold is a freeze, or a stopped line.
+type Hold struct {
+	Kind   string    `json:"kind" doc:"freeze, line"`
+	Name   string    `json:"name,omitempty" doc:"of the freeze"`
+	Reason string    `json:"reason" doc:"why, for those who wait"`
+	Until  time.Time `json:"until,omitzero" doc:"when it ends; none when that is not known"`
 }
 
 // Instances are running processes of one version.
@@ -109,9 +128,14 @@ type Configs struct {
 
 // EvidenceOf turns what the controller sees into what is answered.
 func EvidenceOf(ev rollout.Evidence) *Evidence {
-	return &Evidence{
+	out := &Evidence{
 		Seen: ev.Seen, InForce: ev.InForce, To: Instances(ev.To), From: Instances(ev.From), Users: ev.Users, Gates: ev.Gates,
+		Before: ev.Before, Requests: ev.Requests,
 	}
+	for _, h := range ev.Holds {
+		out.Holds = append(out.Holds, Hold(h))
+	}
+	return out
 }
 
 // Version says what runs.
