@@ -56,18 +56,40 @@ type Flag struct {
 	Default  string // the default variant, empty for the caller's default
 	Metadata map[string]any
 
-	rule      *exposure.Rule    // nil when otherwise holds for everyone
-	variants  map[string]Result // what is answered when the rule chooses a variant
-	otherwise Result            // what is answered when it chooses none
+	rule      *exposure.Rule // nil when otherwise holds for everyone
+	names     []string       // of the variants, sorted
+	answers   []Result       // what is answered when the rule chooses that variant
+	index     map[string]int // of names, when they are many
+	otherwise Result         // what is answered when it chooses none
+}
+
+// few names are found faster by comparing than by hashing.
+const few = 8
+
+func (f *Flag) find(variant string) int {
+	if f.index != nil {
+		if i, ok := f.index[variant]; ok {
+			return i
+		}
+		return -1
+	}
+	for i, name := range f.names {
+		if name == variant {
+			return i
+		}
+	}
+	return -1
 }
 
 // Variants returns the names of the variants, sorted.
-func (f *Flag) Variants() []string { return slices.Sorted(maps.Keys(f.variants)) }
+func (f *Flag) Variants() []string { return slices.Clone(f.names) }
 
 // Value returns the value of a variant.
 func (f *Flag) Value(variant string) (any, bool) {
-	r, ok := f.variants[variant]
-	return r.Value, ok
+	if i := f.find(variant); i >= 0 {
+		return f.answers[i].Value, true
+	}
+	return nil, false
 }
 
 // Targeted reports whether the answer depends on the context.
@@ -79,24 +101,31 @@ func (f *Flag) Evaluate(ctx *exposure.Context) Result {
 		return f.otherwise
 	}
 	v := f.rule.Eval(ctx)
-	name := ""
-	switch v.Kind() {
-	case exposure.Null:
-		return f.otherwise
-	case exposure.String:
-		name, _ = v.Text()
-	case exposure.Bool:
-		name = strconv.FormatBool(v.Truthy())
-	case exposure.Number:
-		n, _ := v.Float()
-		name = numberName(n)
-	default:
-		return f.failed("the rule gives a list or an object, which is no variant")
+	name, ok := v.Text()
+	if !ok {
+		if v.Kind() == exposure.Null {
+			return f.otherwise
+		}
+		if name, ok = nameOf(v); !ok {
+			return f.failed("the rule gives a list or an object, which is no variant")
+		}
 	}
-	if r, ok := f.variants[name]; ok {
-		return r
+	if i := f.find(name); i >= 0 {
+		return f.answers[i]
 	}
 	return f.failed(fmt.Sprintf("the rule gives %.80q, which is no variant", name))
+}
+
+// nameOf is the variant that a rule means by what is no text.
+func nameOf(v exposure.Value) (string, bool) {
+	switch v.Kind() {
+	case exposure.Bool:
+		return strconv.FormatBool(v.Truthy()), true
+	case exposure.Number:
+		n, _ := v.Float()
+		return numberName(n), true
+	}
+	return "", false
 }
 
 func (f *Flag) failed(details string) Result {

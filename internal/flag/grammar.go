@@ -262,13 +262,13 @@ func (c *checker) share(list []any, path string) {
 
 // outcome finds variants that a rule names and that do not exist.
 func (c *checker) outcome(f *Flag, v any, path string, depth int) {
-	if depth > maxDepth || len(f.variants) == 0 {
+	if depth > maxDepth || len(f.names) == 0 {
 		return
 	}
 	switch v := v.(type) {
 	case string:
-		if _, ok := f.variants[v]; !ok {
-			c.bad(path, "one of "+strings.Join(f.Variants(), ", "), "%.80q is no variant", v)
+		if f.find(v) < 0 {
+			c.bad(path, "one of "+strings.Join(f.names, ", "), "%.80q is no variant", v)
 		}
 	case map[string]any:
 		if branches, ok := v["if"].([]any); ok && len(v) == 1 && len(branches) > 1 {

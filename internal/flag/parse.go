@@ -228,7 +228,7 @@ func (f *Flag) answer(targeted bool) Result {
 	if f.Default == "" {
 		return Result{Reason: Default, Metadata: f.Metadata}
 	}
-	r := f.variants[f.Default]
+	r := f.answers[f.find(f.Default)]
 	if r.Code != "" {
 		return r
 	}
@@ -271,7 +271,6 @@ func (c *checker) variants(f *Flag, obj map[string]any, path string) string {
 		c.bad(at, "at most 1000", "there are %d variants", len(all))
 		return "there are too many variants"
 	}
-	f.variants = make(map[string]Result, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		value, here := all[name], resource.Field(at, name)
 		got := typeOf(value)
@@ -289,9 +288,16 @@ func (c *checker) variants(f *Flag, obj map[string]any, path string) string {
 		if n, isNumber := value.(float64); isNumber && math.Abs(n) > maxSafe && n == math.Trunc(n) {
 			c.bad(here, "a whole number of at most 9007199254740991", "got %s, which not every language can hold", numberName(n))
 		}
-		f.variants[name] = Result{Value: value, Variant: name, Reason: TargetingMatch, Metadata: f.Metadata}
+		answer := Result{Value: value, Variant: name, Reason: TargetingMatch, Metadata: f.Metadata}
 		if value == nil {
-			f.variants[name] = Result{Reason: Failed, Code: TypeMismatch, Details: "the variant is " + kindOf(value), Metadata: f.Metadata}
+			answer = Result{Reason: Failed, Code: TypeMismatch, Details: "the variant is " + kindOf(value), Metadata: f.Metadata}
+		}
+		f.names, f.answers = append(f.names, name), append(f.answers, answer)
+	}
+	if len(f.names) > few {
+		f.index = make(map[string]int, len(f.names))
+		for i, name := range f.names {
+			f.index[name] = i
 		}
 	}
 	return ""
@@ -308,8 +314,8 @@ func (c *checker) defaultVariant(f *Flag, obj map[string]any, path string) strin
 		c.bad(at, "the name of a variant, or null for the caller's default", "got %s", kindOf(v))
 		return "defaultVariant is " + kindOf(v)
 	}
-	if _, ok := f.variants[name]; !ok {
-		c.bad(at, "one of "+strings.Join(f.Variants(), ", "), "%.80q is no variant", name)
+	if f.find(name) < 0 {
+		c.bad(at, "one of "+strings.Join(f.names, ", "), "%.80q is no variant", name)
 		return "the default variant is none of the variants"
 	}
 	f.Default = name
