@@ -276,6 +276,9 @@ func (g *gateCase) reading(at time.Time, r health.Reading) {
 	}
 }
 
+// maxValues is how many values are asked for at once: the metrics give no more than 11,000.
+const maxValues = 5000
+
 // values are those of an expression at each time that a gate is due for since it was read.
 func (c *Controller) values(ctx context.Context, g *gateCase, state rollout.State, expr string, now time.Time) ([]float64, []time.Time, error) {
 	every := g.Gate.Every.D(15 * time.Second)
@@ -283,7 +286,11 @@ func (c *Controller) values(ctx context.Context, g *gateCase, state rollout.Stat
 	if c.Further == nil || first.After(now) {
 		return nil, nil, nil
 	}
-	values, err := c.Further.Values(ctx, put(expr, varsOf(state)), first, now, every)
+	until := now
+	if most := first.Add(maxValues * every); most.Before(now) { // after a restart in a long bake; the next look goes on from there
+		until = most
+	}
+	values, err := c.Further.Values(ctx, put(expr, varsOf(state)), first, until, every)
 	times := make([]time.Time, len(values))
 	for i := range values {
 		times[i] = first.Add(time.Duration(i) * every)
