@@ -389,6 +389,12 @@ func randomCrashes(t *testing.T, r *rand.Rand) {
 	if failed := w.recorded(notify.EvFailed); len(failed) > 0 {
 		t.Fatalf("given up: %s", failed[0].Data)
 	}
+	checkTold(t, w, want)
+}
+
+// checkTold wants each event told, and repeats to say that they are or to be known by their IDs.
+func checkTold(t *testing.T, w *world, want []int64) {
+	t.Helper()
 	for _, to := range []string{"chat", "hook"} {
 		told := map[int64]int{}
 		for _, m := range w.got(to) {

@@ -67,12 +67,14 @@ func text(m notify.Message) string {
 	return b.String()
 }
 
+// shop7 is the rollout that most messages here are about.
+var shop7 = rollout.State{ID: "shop-7", Service: "shop", From: "v2", To: "v3", By: ann, Plan: "standard", Rings: rings, Phase: rollout.Baking,
+	Stages: []rollout.Stage{{Ring: "canary"}}}
+
 func TestWords(t *testing.T) {
 	hurt := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // when a bubble's time begins
-	base := rollout.State{ID: "shop-7", Service: "shop", From: "v2", To: "v3", By: ann, Plan: "standard", Rings: rings, Phase: rollout.Baking,
-		Stages: []rollout.Stage{{Ring: "canary"}}}
 	with := func(change func(*rollout.State)) rollout.State {
-		s := base
+		s := shop7
 		change(&s)
 		return s
 	}
@@ -81,12 +83,8 @@ func TestWords(t *testing.T) {
 		s.HurtAt, s.HaltedAt, s.SafeAt = hurt, hurt.Add(31*time.Second), hurt.Add(35*time.Second)
 		s.Stages = []rollout.Stage{{Ring: "canary", Users: 112}}
 	})
-	for name, tt := range map[string]struct {
-		state  rollout.State
-		events []func(*world) audit.Event
-		want   string
-	}{
-		"begun": {base, []func(*world) audit.Event{of(rollout.EvStarted, ann, rollout.Event{From: "v2", To: "v3"})}, `calm shop v3: release begun
+	checkWords(t, map[string]wording{
+		"begun": {shop7, []func(*world) audit.Event{of(rollout.EvStarted, ann, rollout.Event{From: "v2", To: "v3"})}, `calm shop v3: release begun
 [Service: shop; Version: v2 → v3; Ring: canary (1 of 3); Released by: ann]
 - ann began to release v3 in place of v2
 https://ringfence.example.com/rollouts/shop-7`},
@@ -102,7 +100,7 @@ Users are safe. Release a fixed version; v3 is not released again unless somebod
 - Everyone goes back to v2
 - Everyone has v2 again
 https://ringfence.example.com/rollouts/shop-7`},
-		"halted by a person": {base, []func(*world) audit.Event{of(rollout.EvHalted, "user:bob", rollout.Event{Ring: "canary", Reason: "odd logs\nline two"})}, `bad shop v3: halted in ring canary
+		"halted by a person": {shop7, []func(*world) audit.Event{of(rollout.EvHalted, "user:bob", rollout.Event{Ring: "canary", Reason: "odd logs\nline two"})}, `bad shop v3: halted in ring canary
 Odd logs line two.
 It stays where it is. Take it back with: ringfence rollout rollback shop, or let it go on with: ringfence rollout resume shop
 [Service: shop; Version: v2 → v3; Ring: canary (1 of 3); Released by: ann]
@@ -118,7 +116,7 @@ Users are safe. Release a fixed version; v3 is not released again unless somebod
 - It was halted before anybody saw it
 - Everyone has v2 again
 https://ringfence.example.com/rollouts/shop-7`},
-		"approval": {base, []func(*world) audit.Event{
+		"approval": {shop7, []func(*world) audit.Event{
 			of(rollout.EvPassed, ringfence, rollout.Event{Ring: "canary", Users: 1}),
 			of(rollout.EvAsked, ringfence, rollout.Event{Ring: "early", Reason: "ring early waits for the approval of one of sre"}),
 		}, `warn shop v3: waits for approval of ring early
@@ -135,30 +133,47 @@ https://ringfence.example.com/rollouts/shop-7`},
 - Ring all passed
 - v3 is out to everyone
 https://ringfence.example.com/rollouts/shop-7`},
+	})
+}
+
+func TestWordsOfOtherThings(t *testing.T) {
+	checkWords(t, map[string]wording{
 		"not known any more": {rollout.State{}, []func(*world) audit.Event{of(rollout.EvPaused, "user:bob", rollout.Event{Ring: "canary"})}, `warn shop: paused in ring canary
 It stays where it is until somebody says: ringfence rollout resume shop
 [Service: shop; Ring: canary]
 - bob paused shop-7
 https://ringfence.example.com/rollouts/shop-7`},
-		"the line": {base, []func(*world) audit.Event{other("line.stopped", "user:eve", "line", map[string]string{"reason": "datacentre on fire"})}, `bad The line is stopped
+		"the line": {shop7, []func(*world) audit.Event{other("line.stopped", "user:eve", "line", map[string]string{"reason": "datacentre on fire"})}, `bad The line is stopped
 Datacentre on fire.
 Nothing moves outward. A second person lifts it when it is safe.
 []
 - eve stopped the line: nothing moves outward, harm is still taken back
 https://ringfence.example.com/events`},
-		"what nobody has words for": {base, []func(*world) audit.Event{other("freeze.half-lifted", "user:eve", "freeze/xmas", nil)}, `calm eve: freeze half lifted, freeze/xmas
+		"what nobody has words for": {shop7, []func(*world) audit.Event{other("freeze.half-lifted", "user:eve", "freeze/xmas", nil)}, `calm eve: freeze half lifted, freeze/xmas
 []
 https://ringfence.example.com/events`},
-		"a release": {base, []func(*world) audit.Event{other("release.created", ann, "release/shop/v4", nil)}, `calm ann made release v4 of shop
+		"a release": {shop7, []func(*world) audit.Event{other("release.created", ann, "release/shop/v4", nil)}, `calm ann made release v4 of shop
 [Service: shop]
 https://ringfence.example.com/services/shop`},
-		"others' failure": {base, []func(*world) audit.Event{other(notify.EvFailed, notify.Actor, "notifier/ops", notify.Failed{Title: "shop v3: halted", Attempts: 12, Error: "hooks.example.com answered 404"})}, `bad Somebody was not told
+		"others' failure": {shop7, []func(*world) audit.Event{other(notify.EvFailed, notify.Actor, "notifier/ops", notify.Failed{Title: "shop v3: halted", Attempts: 12, Error: "hooks.example.com answered 404"})}, `bad Somebody was not told
 Hooks.example.com answered 404.
 Look at the receiver and at its secret, then try it with: ringfence notifier test
 []
 - ops could not be told "shop v3: halted", in 12 attempts
 https://ringfence.example.com/events`},
-	} {
+	})
+}
+
+// wording is what happened, with what became of its rollout, and how it is told.
+type wording struct {
+	state  rollout.State
+	events []func(*world) audit.Event
+	want   string
+}
+
+func checkWords(t *testing.T, all map[string]wording) {
+	t.Helper()
+	for name, tt := range all {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)

@@ -18,9 +18,9 @@ const module = "github.com/ringfence/ringfence/"
 
 var (
 	pure    = []string{"errs", "audit", "store", "fleet", "resource", "exposure", "flag", "health", "rollout", "policy"}
-	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay"}
+	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify"}
 	// adapters stand between an engine's port and a technology; only app knows them.
-	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check"}
+	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send"}
 )
 
 // impure are what a pure package may not import, and whose functions of the clock it may not call.
