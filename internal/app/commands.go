@@ -52,7 +52,7 @@ interrupted; the instances of your services are then stopped. One plane that die
 		},
 	}
 	f := cmd.Flags()
-	addPlaces(cmd, &c.Database, &c.Listen, &c.Scrape, &c.Step)
+	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
 	f.StringVar(&c.Unit, "unit", "local", "name of this unit")
@@ -66,10 +66,11 @@ func addTLS(cmd *cobra.Command, files *TLSFiles, what string) {
 }
 
 // addPlaces adds the flags of a control plane.
-func addPlaces(cmd *cobra.Command, database, listen *string, scrape, step *time.Duration) {
+func addPlaces(cmd *cobra.Command, database, listen, address *string, scrape, step *time.Duration) {
 	f := cmd.Flags()
 	f.StringVar(database, "database", os.Getenv(databaseEnv), "postgres://… to keep state there instead of in SQLite in the data folder (default $"+databaseEnv+")")
 	f.StringVar(listen, "listen", listenDefault, "address of API and UI")
+	f.StringVar(address, "url", "", "where people reach the UI, such as https://ringfence.example.com, for links in messages (default the address of --listen)")
 	f.DurationVar(scrape, "scrape-interval", 5*time.Second, "how often metrics are collected")
 	f.DurationVar(step, "step-interval", time.Second, "how often each rollout is decided on")
 }
@@ -110,7 +111,7 @@ func serverCommand() *cobra.Command {
 			return Server(cmd.Context(), c)
 		},
 	}
-	addPlaces(cmd, &c.Database, &c.Listen, &c.Scrape, &c.Step)
+	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
 	addTLS(cmd, &c.TLS, "needed when others than this machine shall reach the API")
 	return cmd
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/link"
+	"github.com/ringfence/ringfence/internal/notify"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/postgres"
@@ -42,6 +43,7 @@ type ServerConfig struct {
 	Data     string        // folder; it keeps the database, metrics, artifacts and the first tokens
 	Database string        // postgres://… instead of SQLite in Data
 	Listen   string        // address of API and UI
+	URL      string        // where people reach the pages, for links in messages; default what Listen says
 	TLS      TLSFiles      // needed when Listen is not on loopback
 	Scrape   time.Duration // interval of scrapes
 	Step     time.Duration // interval of the controller
@@ -58,6 +60,7 @@ type server struct {
 	metrics    *tsdb.DB
 	checks     *check.Pool
 	controller *controller.Controller
+	notify     *notify.Engine
 	dataToken  string
 	secure     *tls.Config
 }
@@ -69,6 +72,9 @@ func Server(ctx context.Context, c ServerConfig) error {
 		return err
 	}
 	if err := guardAddress("API", c.Listen, secure != nil); err != nil {
+		return err
+	}
+	if err := checkURL(c.URL); err != nil {
 		return err
 	}
 	lock, err := lockFolder(c.Data, "server")
@@ -131,17 +137,19 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 
 func (s *server) run(ctx context.Context, l net.Listener) error {
 	defer shrinkLater()()
+	run := RunFile{URL: scheme(s.secure) + l.Addr().String()}
+	s.notify = s.teller(run.URL, l)
 	handler, err := s.handler()
 	if err != nil {
 		return err
 	}
-	run := RunFile{URL: scheme(s.secure) + l.Addr().String()}
 	if err := writeRunFile(s.Data, "server", run); err != nil {
 		return err
 	}
 	s.Logger.Info("control plane is up", "url", run.URL)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.controller.Run(ctx) })
+	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { return s.metrics.Run(ctx, s.targets) })
 	group.Go(func() error { return serveHTTP(ctx, l, handler, s.secure) })
 	return group.Wait()

@@ -31,6 +31,7 @@ type UpConfig struct {
 	Data     string
 	Database string
 	Listen   string
+	URL      string // where people reach the pages
 	Gateway  string
 	Admin    string
 	Unit     string
@@ -51,6 +52,9 @@ func Up(ctx context.Context, c UpConfig) error {
 		if err := guardAddress(what, addr, false); err != nil {
 			return err
 		}
+	}
+	if err := checkURL(c.URL); err != nil {
+		return err
 	}
 	lock, err := lockFolder(c.Data, "up")
 	if err != nil {
@@ -145,7 +149,7 @@ func freeAddress(candidates ...string) (free string, err error) {
 func alive(pid int) bool { return pid > 0 && unix.Kill(pid, 0) == nil }
 
 func (c *UpConfig) serverArgs() []string {
-	return []string{"server", "--data", c.Data, "--listen", c.Listen,
+	return []string{"server", "--data", c.Data, "--listen", c.Listen, "--url", c.URL,
 		"--scrape-interval", c.Scrape.String(), "--step-interval", c.Step.String()}
 }
 
