@@ -49,6 +49,12 @@ func (o *outside) Forget(prefix string) {
 	}
 }
 
+func (o *outside) asks() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.queries)
+}
+
 func (o *outside) say(v health.Verdict, value float64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -93,7 +99,7 @@ func TestGatesFromOutside(t *testing.T) {
 			t.Fatalf("ring %d: %s", s.Ring, s.Phase)
 		}
 		time.Sleep(time.Hour)
-		if q := w.outside.queries; len(q) == 0 || q[0] != `depth{service="shop", version="v2"}` {
+		if q := w.outside.asks(); len(q) == 0 || q[0] != `depth{service="shop", version="v2"}` {
 			t.Fatalf("%v", q)
 		}
 		w.outside.say(health.Pass, 101)
