@@ -30,7 +30,7 @@ func (s *Set) Flag(key string) *Flag { return s.flags[key] }
 func (s *Set) Evaluate(key string, ctx *exposure.Context) Result {
 	f, ok := s.flags[key]
 	if !ok {
-		return Result{Reason: Failed, Code: NotFound, Details: "there is no flag " + strconv.Quote(key), Metadata: s.Metadata}
+		return Result{Reason: Failed, Code: NotFound, Details: "there is no flag " + strconv.Quote(key)}
 	}
 	return f.Evaluate(ctx)
 }

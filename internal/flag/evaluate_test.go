@@ -74,7 +74,7 @@ func TestEvaluate(t *testing.T) {
 	} {
 		ctx := &exposure.Context{Attributes: c.with, Timestamp: 999}
 		ctx.TargetingKey, _ = c.with["targetingKey"].(string)
-		if c.want.Metadata == nil {
+		if c.want.Metadata == nil && c.want.Code != NotFound {
 			c.want.Metadata = inSet
 		}
 		if got := set.Evaluate(c.key, ctx); !reflect.DeepEqual(got, c.want) {
