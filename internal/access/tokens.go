@@ -24,6 +24,7 @@ const KindToken = "Token"
 // Store keeps documents and events.
 type Store interface {
 	Get(ctx context.Context, kind, name string) (store.Doc, error)
+	List(ctx context.Context, p store.Page) ([]store.Doc, error)
 	Commit(ctx context.Context, w store.Write) ([]audit.Event, error)
 }
 
@@ -33,6 +34,8 @@ type Token struct {
 	Name    string      `json:"name"`
 	Role    policy.Role `json:"role"`
 	Created time.Time   `json:"created"`
+	By      string      `json:"by,omitempty"`     // who made it
+	Revoked time.Time   `json:"revoked,omitzero"` // since when it signs nobody in; kept, or its file would make it known again
 }
 
 // Tokens signs people and data planes in.
@@ -72,7 +75,7 @@ func (t Tokens) SignIn(ctx context.Context, token string) (policy.Principal, err
 	if err := json.Unmarshal(doc.Body, &known); err != nil {
 		return policy.Principal{}, errs.Wrap(errs.Internal, err, "a stored token is damaged")
 	}
-	if subtle.ConstantTimeCompare([]byte(known.Hash), []byte(hash)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(known.Hash), []byte(hash)) != 1 || !known.Revoked.IsZero() {
 		return policy.Principal{}, unknown
 	}
 	return policy.Principal{Name: known.Name, Role: known.Role}, nil
