@@ -49,6 +49,12 @@ func (o *outside) Forget(prefix string) {
 	}
 }
 
+func (o *outside) question(key string) Question {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.asked[key]
+}
+
 func (o *outside) asks() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -90,8 +96,8 @@ func TestGatesFromOutside(t *testing.T) {
 		release(t, ctx, c, "v2")
 		time.Sleep(soon)
 		why, _, _ := c.Waiting(ctx, "shop-2", time.Now())
-		if s := find(t, ctx, c); s.Ring != -1 || !strings.Contains(why, "before ring early, smoke") || w.outside.asked["shop-2/before/0/smoke"].Vars["version"] != "v2" {
-			t.Fatalf("ring %d: %s %v", s.Ring, why, w.outside.asked)
+		if s := find(t, ctx, c); s.Ring != -1 || !strings.Contains(why, "before ring early, smoke") || w.outside.question("shop-2/before/0/smoke").Vars["version"] != "v2" {
+			t.Fatalf("ring %d: %s", s.Ring, why)
 		}
 		w.outside.say(health.Pass, 7)
 		time.Sleep(soon)
