@@ -53,11 +53,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 		if !ok {
 			method, path = http.MethodGet, pattern
 		}
-		path = strings.NewReplacer("{kind}", "service", "{digest}", "sha256:"+strings.Repeat("0", 64)).Replace(path)
+		path = strings.NewReplacer("{kind}", "service", "{digest}", "sha256:"+strings.Repeat("0", 64), "{version}", "none", "{token}", "none").Replace(path)
 		for _, name := range []string{"service", "name", "unit", "rollout"} {
 			path = strings.ReplaceAll(path, "{"+name+"}", "none")
 		}
-		for _, role := range []policy.Role{"", policy.Viewer, policy.DataPlane, policy.Admin} {
+		for _, role := range []policy.Role{"", policy.Viewer, policy.DataPlane, policy.Operator, policy.Admin} {
 			who := policy.Principal{Name: "x", Role: role}
 			if role == "" {
 				who = policy.Principal{}

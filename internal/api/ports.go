@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/catalog"
@@ -92,7 +93,10 @@ type Notifier interface {
 	Changed() <-chan struct{}
 }
 
-// Access signs callers in.
+// Access signs callers in, and says who can.
 type Access interface {
 	SignIn(ctx context.Context, token string) (policy.Principal, error)
+	Create(ctx context.Context, actor, name string, role policy.Role, now time.Time) (secret string, made access.Token, err error)
+	Revoke(ctx context.Context, actor, which string, now time.Time) (access.Token, error)
+	List(ctx context.Context) ([]access.Token, error)
 }

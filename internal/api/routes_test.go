@@ -12,6 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ringfence/ringfence/internal/api"
+	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/test/plane"
 )
@@ -168,6 +169,9 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	if _, err := p.Admin.Release(t.Context(), "shop", release(t, p, "v1")); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := p.Admin.CreateConfig(t.Context(), "shop", wire.Config{Version: "c1", Env: map[string]string{"A": "b"}}); err != nil {
+		t.Fatal(err)
+	}
 	raw, _ := openAPI(t, p)
 	whole, err := jsonschema.UnmarshalJSON(strings.NewReader(string(raw)))
 	if err != nil {
@@ -180,7 +184,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	for path, schema := range map[string]string{
 		"/v1/whoami": "WhoAmI", "/v1/version": "Version", "/v1/services": "Services", "/v1/services/shop": "Service", "/v1/rollouts": "Rollouts",
 		"/v1/rollouts/shop": "Rollout", "/v1/events": "Events", "/v1/resources/services": "Resources", "/v1/services/shop/releases": "Releases",
-		"/v1/units/local/desired": "Desired", "/v1/services/shop/ring": "RingOf", "/v1/nothing": "Problem", "/v1/rollouts/nothing": "Problem",
+		"/v1/units/local/desired": "Desired", "/v1/services/shop/ring": "RingOf", "/v1/approvals": "Approvals",
+		"/v1/line": "RolloutLine", "/v1/services/shop/configs": "Configs", "/v1/services/shop/configs/c1": "ResourceConfig", "/v1/tokens": "Tokens", "/v1/nothing": "Problem", "/v1/rollouts/nothing": "Problem",
 	} {
 		s, err := c.Compile("http://x/openapi.json#/components/schemas/" + schema)
 		if err != nil {

@@ -21,6 +21,7 @@ type Options struct {
 	Rollouts  Rollouts
 	Decisions Decisions
 	Configs   Configs
+	Telling   Telling
 	Hub       Hub
 	Logs      Logs
 	Store     Store
@@ -69,6 +70,8 @@ func New(o Options) (*Server, error) {
 	s.approvals()
 	s.line()
 	s.configs()
+	s.tokens()
+	s.notifiers()
 	s.events()
 	s.units()
 	s.backup()

@@ -25,6 +25,8 @@ import (
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/link"
+	"github.com/ringfence/ringfence/internal/notify"
+	"github.com/ringfence/ringfence/internal/notify/send"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
@@ -54,6 +56,7 @@ type Plane struct {
 	Dir        string
 	URL        string
 	Admin      *client.Client
+	Operator   *client.Client
 	Viewer     *client.Client
 	DataPlane  *client.Client
 	Tokens     map[policy.Role]string
@@ -123,8 +126,10 @@ func Start(t testing.TB) *Plane {
 	logger := slog.New(slog.DiscardHandler)
 	hub := link.NewHub(p.Store, controller.KindDesired, func() { p.Controller.Wake() })
 	p.Controller = controller.New(controller.Options{Store: p.Store, Fleet: hub, Metrics: NoMetrics{}, Catalog: declared, Logger: logger, Interval: 50 * time.Millisecond})
+	telling := notify.New(notify.Options{Store: p.Store, Catalog: declared, Rollouts: p.Controller, Changes: p.Store, Logger: logger,
+		Sender: send.New(send.Options{Secrets: filepath.Join(p.Dir, "secrets"), Version: "test"})})
 	p.Server, err = api.New(api.Options{
-		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared,
+		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared, Telling: telling,
 		Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
 		Access: access.Tokens{Store: p.Store}, Logger: logger, Version: "test",
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
@@ -137,6 +142,7 @@ func Start(t testing.TB) *Plane {
 	var running sync.WaitGroup
 	running.Go(func() { _ = p.Controller.Run(ctx) })
 	running.Go(func() { p.obey(ctx, hub) })
+	running.Go(func() { _ = telling.Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		server.CloseClientConnections()
@@ -148,17 +154,20 @@ func Start(t testing.TB) *Plane {
 }
 
 func (p *Plane) signIn(t testing.TB, ctx context.Context) {
-	viewer := access.NewToken()
-	must(t, access.Tokens{Store: p.Store}.Register(ctx, "system:test", viewer, "viewer", policy.Viewer, time.Now()))
+	tokens := access.Tokens{Store: p.Store}
+	viewer, _, err := tokens.Create(ctx, "system:test", "viewer", policy.Viewer, time.Now())
+	must(t, err)
+	operator, _, err := tokens.Create(ctx, "system:test", "operator", policy.Operator, time.Now())
+	must(t, err)
 	admin, err := access.ReadToken(filepath.Join(p.Dir, access.AdminFile))
 	must(t, err)
 	data, err := access.ReadToken(filepath.Join(p.Dir, access.DataPlaneFile))
 	must(t, err)
-	p.Tokens = map[policy.Role]string{policy.Admin: admin, policy.Viewer: viewer, policy.DataPlane: data}
+	p.Tokens = map[policy.Role]string{policy.Admin: admin, policy.Operator: operator, policy.Viewer: viewer, policy.DataPlane: data}
 	as := func(r policy.Role) *client.Client {
 		return client.New(client.Options{URL: p.URL, Token: p.Tokens[r], Patience: -1})
 	}
-	p.Admin, p.Viewer, p.DataPlane = as(policy.Admin), as(policy.Viewer), as(policy.DataPlane)
+	p.Admin, p.Operator, p.Viewer, p.DataPlane = as(policy.Admin), as(policy.Operator), as(policy.Viewer), as(policy.DataPlane)
 }
 
 // Unready keeps a version from becoming ready.
