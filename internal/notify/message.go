@@ -28,7 +28,6 @@ type Message struct {
 	Next   string // what to do now
 	Link   string // page with all of it; empty when the address of the pages is not known
 	Repeat bool   // it may have been sent before
-	Test   bool   // somebody wants to see whether messages arrive; there are no events
 	At     time.Time
 	Events []Event
 }

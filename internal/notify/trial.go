@@ -21,36 +21,32 @@ type Tested struct {
 	Error   string `json:"error,omitempty" doc:"why it did not arrive"`
 }
 
-// Test sends a test message, once and at once, beside what is being told, and returns the channel that it went through.
-func (e *Engine) Test(ctx context.Context, actor, name string) (channel string, err error) {
+// Test sends a test message, once and at once, beside what is being told. What the receiver said is in the answer; an
+// error says that nothing was tried, or that it could not be recorded.
+func (e *Engine) Test(ctx context.Context, actor, name string) (Tested, error) {
 	r, err := e.Catalog.Get(ctx, resource.KindNotifier, name)
 	if err != nil {
-		return "", err
+		return Tested{}, err
 	}
 	spec, err := resource.As[resource.Notifier](r)
 	if err != nil {
-		return "", err
+		return Tested{}, err
 	}
 	spec = spec.Defaults()
-	channel = spec.To.Channel()
+	told := Tested{Channel: spec.To.Channel()}
 	attempt, cancel := context.WithTimeout(ctx, spec.Timeout.D(0))
 	defer cancel()
-	failure := e.Sender.Send(attempt, spec.To, e.testMessage(actor, name))
-	told := Tested{Channel: channel}
-	if failure != nil {
-		told.Error = failure.Error()
+	if err := e.Sender.Send(attempt, spec.To, e.testMessage(actor, name)); err != nil {
+		told.Error = err.Error()
 	}
 	ev, err := audit.New(e.now(), EvTested, actor, subject(name), told)
 	if err != nil {
-		return channel, err
+		return told, err
 	}
-	if _, err := e.Store.Commit(ctx, store.Write{Events: []audit.Event{ev}}); err != nil {
-		return channel, err
-	}
-	if failure != nil {
-		return channel, errs.E(errs.Unavailable, "the message did not arrive: %s", failure).Next("look at spec.to of notifier %s and at the files that it names", name)
-	}
-	return channel, nil
+	write, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite) // it was sent, whoever still waits for the answer
+	defer cancel()
+	_, err = e.Store.Commit(write, store.Write{Events: []audit.Event{ev}})
+	return told, err
 }
 
 func (e *Engine) testMessage(actor, name string) Message {
