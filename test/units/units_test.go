@@ -107,12 +107,18 @@ func TestUnitsHaveVersionsOfTheirOwn(t *testing.T) {
 	r.everyoneSees("b", "Together.")
 	r.runs(map[string]string{"a": "v4", "b": "v4"})
 
+	r.leavesAndComesBack()
+}
+
+// leavesAndComesBack declares the service in one unit, and in both again.
+func (r *rig) leavesAndComesBack() {
+	r.Helper()
 	// It leaves a unit that it is no longer declared in, and goes on in the other.
 	r.apply(strings.Replace(twoUnits, "units: [a, b]", "units: [a]", 1))
 	r.runs(map[string]string{"a": "v4", "b": ""})
 	r.everyoneSees("a", "Together.")
 	if status, body := r.get("b", "u1@customers.example", "/"); status != http.StatusNotFound {
-		t.Errorf("in b: %d %s", status, body)
+		r.Errorf("in b: %d %s", status, body)
 	}
 	r.apply(twoUnits)
 	r.await("it is back in b", func() error {
