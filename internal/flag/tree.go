@@ -77,6 +77,7 @@ func (c *checker) readValue(d *json.Decoder, path string, depth int) (any, error
 		f, err := t.Float64()
 		if err != nil || math.IsInf(f, 0) {
 			c.bad(path, "a number that fits 64 bits", "got %.40s", t)
+			return nil, nil
 		}
 		return f, nil
 	}
