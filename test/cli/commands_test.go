@@ -25,6 +25,8 @@ import (
 type state struct {
 	up    *sandbox.Up
 	quiet func() (demo.Counts, string) // stops the traffic
+
+	receiver *receiver
 }
 
 type stateKey struct{}
