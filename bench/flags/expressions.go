@@ -30,7 +30,7 @@ func (g *generator) truth(depth int, refs bool) any {
 		relation := g.one(list{"=", "!=", "<", "<=", ">", ">=", "~", "^"})
 		return op("sem_ver", variable("version"), relation, g.one(list{"1.0.0", "2.0.0", "1.2.3", "2.0.0-rc.1"}))
 	case n == 17:
-		return op("in", g.one(tags), variable("tags"))
+		return op("in", g.one(tags), g.items(depth))
 	case n == 18:
 		return op(g.one(list{"some", "all", "none"}).(string), variable("tags"), op("==", variable(""), g.one(tags)))
 	}
@@ -79,10 +79,31 @@ func (g *generator) number(depth int) any {
 		return variable("$flagd.timestamp")
 	case n < 8 && depth > 0:
 		return op(g.one(list{"+", "-", "*", "max", "min"}).(string), g.known(depth-1), g.known(depth-1))
+	case n == 8 && depth > 0 && g.chance(0.5):
+		return op("reduce", list{1.0, 2.0, g.one(ages)}, op(g.one(list{"+", "*", "max"}).(string), variable("current"), variable("accumulator")), 1.0)
 	case n == 8 && depth > 0:
 		return op("%", g.known(depth-1), 7.0)
 	}
 	return g.one(ages)
+}
+
+// items is an expression that gives a list.
+func (g *generator) items(depth int) any {
+	tagged := object{"var": list{"tags", list{}}}
+	n := g.rng.IntN(6)
+	switch {
+	case n == 0 && depth > 0:
+		return op("filter", tagged, op("!=", variable(""), g.one(tags)))
+	case n == 1 && depth > 0:
+		return op("map", tagged, op("cat", variable(""), g.one(list{"", "b", "taff"})))
+	case n == 2 && depth > 0:
+		return op("merge", tagged, g.some(tags), g.one(tags))
+	case n == 3:
+		return g.some(tags)
+	case n == 4:
+		return op("missing", g.one(list{"email", "gone"}), "a")
+	}
+	return tagged
 }
 
 // known is a number that is there: arithmetic without one is an error of its own in flagd.
