@@ -299,7 +299,10 @@ func merged(a, b map[string]string) map[string]string {
 func showConfigDiff(w io.Writer, a, b resource.Config) error {
 	var both [2]resource.Resource
 	for i, c := range []resource.Config{a, b} {
-		spec, err := json.Marshal(map[string]any{"env": c.Env, "files": c.Files})
+		spec, err := json.Marshal(struct {
+			Env   map[string]string `json:"env,omitempty"`
+			Files map[string]string `json:"files,omitempty"`
+		}{c.Env, c.Files})
 		if err != nil {
 			return err
 		}

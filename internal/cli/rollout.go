@@ -77,9 +77,9 @@ func rolloutList(e *env) *cobra.Command {
 			return e.show(cmd, all, func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, s := range all {
-					rows[i] = []string{s.ID, s.From, s.To, string(s.Phase), ringOfState(s), ago(s.Created), s.Reason}
+					rows[i] = []string{s.ID, s.From, s.To, phaseText(s), ringOfState(s), string(s.Lane), ago(s.Created), s.Reason}
 				}
-				table(w, []string{"ROLLOUT", "FROM", "TO", "PHASE", "RING", "STARTED", "WHY"}, rows)
+				table(w, []string{"ROLLOUT", "FROM", "TO", "PHASE", "RING", "LANE", "STARTED", "WHY"}, rows)
 			})
 		},
 	}

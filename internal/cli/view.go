@@ -100,22 +100,28 @@ func unitsText(s rollout.State) []string {
 }
 
 func phase(s rollout.State, c paint) string {
-	text := string(s.Phase)
-	if !s.Phase.Ended() {
-		switch {
-		case s.Halted:
-			return c.red(text + ", halted")
-		case s.Paused:
-			text += ", paused"
-		}
-	}
-	switch s.Phase {
-	case rollout.Succeeded:
+	text := phaseText(s)
+	switch {
+	case s.Phase == rollout.Succeeded:
 		return c.green(text)
-	case rollout.RolledBack, rollout.RollingBack:
+	case s.Phase == rollout.RolledBack || s.Phase == rollout.RollingBack || s.Halted && !s.Phase.Ended():
 		return c.red(text)
 	}
 	return c.yellow(text)
+}
+
+// phaseText is the phase, and whether a person or a gate keeps it there.
+func phaseText(s rollout.State) string {
+	switch text := string(s.Phase); {
+	case s.Phase.Ended() || s.Phase == rollout.RollingBack:
+		return text
+	case s.Halted:
+		return text + ", halted"
+	case s.Paused:
+		return text + ", paused"
+	default:
+		return text
+	}
 }
 
 // bar shows how far ring i is: full once passed, and filling while it bakes.
