@@ -134,10 +134,10 @@ func cdEventOf(ev notify.Event, predicate, version string) cdEvent {
 
 // packageURL names an artifact that is in no registry: by service, version and, when it is known, its digest.
 func packageURL(service, version, digest string) string {
-	// A plus stands for itself in the path of a URL, but not for everyone who reads a package URL.
-	p := "pkg:generic/" + url.PathEscape(service) + "@" + strings.ReplaceAll(url.PathEscape(version), "+", "%2B")
+	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%3A", ":") }
+	p := "pkg:generic/" + escape(service) + "@" + escape(version)
 	if digest != "" {
-		p += "?checksum=" + url.QueryEscape(digest)
+		p += "?checksum=" + escape(digest)
 	}
 	return p
 }

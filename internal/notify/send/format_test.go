@@ -70,9 +70,9 @@ func TestCDEvents(t *testing.T) {
 		typ      string
 		artifact any
 	}{
-		"first release":                 {func(e *notify.Event) { e.Type, e.From = rollout.EvSucceeded, "" }, "dev.cdevents.service.deployed.0.3.0", "pkg:generic/shop@v3?checksum=sha256%3A" + strings.Repeat("a", 64)},
+		"first release":                 {func(e *notify.Event) { e.Type, e.From = rollout.EvSucceeded, "" }, "dev.cdevents.service.deployed.0.3.0", "pkg:generic/shop@v3?checksum=sha256:" + strings.Repeat("a", 64)},
 		"upgrade":                       {func(e *notify.Event) { e.Type, e.To, e.Digest = rollout.EvSucceeded, "v3+1@c2", "" }, "dev.cdevents.service.upgraded.0.3.0", "pkg:generic/shop@v3%2B1"},
-		"rollback":                      {func(e *notify.Event) {}, "dev.cdevents.service.rolledback.0.3.0", "pkg:generic/shop@v2?checksum=sha256%3A" + strings.Repeat("a", 64)},
+		"rollback":                      {func(e *notify.Event) {}, "dev.cdevents.service.rolledback.0.3.0", "pkg:generic/shop@v2?checksum=sha256:" + strings.Repeat("a", 64)},
 		"redeploy":                      {func(e *notify.Event) { e.Type, e.Lane, e.Digest = rollout.EvSucceeded, "redeploy", "" }, "dev.cdevents.service.rolledback.0.3.0", "pkg:generic/shop@v3"},
 		"rollback of the first release": {func(e *notify.Event) { e.From = "" }, "dev.cdevents.service.removed.0.3.0", nil},
 		"deletion":                      {func(e *notify.Event) { e.Type, e.Subject, e.Units = "resource.deleted", "service/shop", nil }, "dev.cdevents.service.removed.0.3.0", nil},
