@@ -49,6 +49,7 @@ func (s *Sender) email(ctx context.Context, to *resource.EmailTo, m notify.Messa
 type mailServer struct {
 	host    string
 	options []mail.Option
+	dial    mail.DialContextFunc
 	auth    []mail.SMTPAuthType // to be tried in order
 	agent   string
 }
@@ -72,8 +73,8 @@ func (s *Sender) mailServer(to *resource.EmailTo, hidden *hidden) (*mailServer, 
 	case "none":
 		policy = mail.NoTLS
 	}
-	server.options = []mail.Option{mail.WithPort(number), mail.WithTLSConfig(secure), mail.WithTLSPolicy(policy),
-		mail.WithoutNoop(), mail.WithDialContextFunc(dialMail(implicit, secure))}
+	server.dial = dialMail(implicit, secure)
+	server.options = []mail.Option{mail.WithPort(number), mail.WithTLSConfig(secure), mail.WithTLSPolicy(policy), mail.WithoutNoop()}
 	if to.User == "" {
 		return server, nil
 	}
@@ -136,7 +137,17 @@ func (s *mailServer) deliver(ctx context.Context, from *resource.EmailTo, to []s
 }
 
 func (s *mailServer) attempt(ctx context.Context, auth mail.SMTPAuthType, msg *mail.Msg) error {
-	options := append([]mail.Option{mail.WithSMTPAuth(auth)}, s.options...)
+	var conn net.Conn // the library leaves it open when the server offers no TLS
+	dial := func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+		conn, err = s.dial(ctx, network, address)
+		return conn, err
+	}
+	defer func() {
+		if conn != nil {
+			_ = conn.Close()
+		}
+	}()
+	options := append([]mail.Option{mail.WithSMTPAuth(auth), mail.WithDialContextFunc(dial)}, s.options...)
 	if deadline, ok := ctx.Deadline(); ok {
 		options = append(options, mail.WithTimeout(max(time.Until(deadline), time.Millisecond)))
 	}
