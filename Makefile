@@ -48,6 +48,9 @@ bench: ## ring lookup, Next, e-process update, event append on both stores
 bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
 	@$(GO) run ./bench/gateway
 
+bench-flags: ## flag evaluation beside flagd's, and random definitions against it for a minute
+	@cd bench/flags && $(GO) run . -bench && $(GO) run . -for 60s
+
 bench-controller: ## 10,000 rollouts in flight: how late decisions are, and what they cost
 	@$(GO) run ./bench/controller
 
@@ -62,4 +65,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo tools check test storm bench bench-gateway bench-controller verdict-table deps clean
+.PHONY: help assets build demo tools check test storm bench bench-gateway bench-flags bench-controller verdict-table deps clean

@@ -151,10 +151,13 @@ func (s State) Waiting(ev Evidence, now time.Time) string {
 			return why
 		}
 		if s.Ring < s.last() {
-			_, why, _ := s.mayEnter(s.Ring+1, ev, now)
+			ok, why, _ := s.mayEnter(s.Ring+1, ev, now)
+			if ok {
+				why = "it enters ring " + s.Rings[s.Ring+1].Name
+			}
 			return why
 		}
-		return ""
+		return "ring " + s.ringName() + " has baked"
 	case RollingBack:
 		if !s.Reverted && ev.From.Failure != "" {
 			return fmt.Sprintf("waiting for %s to become ready again: %s", s.From, ev.From.Failure)
@@ -177,7 +180,10 @@ func (s State) waitingToStart(ev Evidence, now time.Time) string {
 	case ev.To.ready() && (s.Paused || s.Halted):
 		return s.To + " is ready; " + s.stopped()
 	case ev.To.ready():
-		_, why, _ := s.mayEnter(s.firstRing(), ev, now)
+		ok, why, _ := s.mayEnter(s.firstRing(), ev, now)
+		if ok {
+			why = "it enters ring " + s.Rings[s.firstRing()].Name
+		}
 		return s.To + " is ready; " + why
 	case ev.To.Failure != "":
 		return fmt.Sprintf("waiting for %s to become ready: %s", s.To, ev.To.Failure)
