@@ -54,7 +54,9 @@ type Report struct {
 
 // same is how far apart two decisions may be, so long after the ring was entered, and still count as the same: a controller looks
 // once a second, and samples come late.
-func same(after time.Duration) time.Duration { return min(10*time.Second, max(3*time.Second, after/20)) }
+func same(after time.Duration) time.Duration {
+	return min(10*time.Second, max(3*time.Second, after/20))
+}
 
 // GatesOf are a plan's gates as a rollout has them.
 func GatesOf(plan resource.RingPlan) []rollout.Gate {
