@@ -235,9 +235,7 @@ func (p *planPage) refused(s *Server, r *http.Request, err error) error {
 	var list resource.Problems
 	switch {
 	case errors.As(err, &list):
-		for _, one := range placeProblems(list, p.told) {
-			p.Problems = append(p.Problems, one)
-		}
+		p.Problems = append(p.Problems, placeProblems(list, p.told)...)
 	case errs.Is(err, errs.Internal):
 		return err
 	default:

@@ -150,9 +150,9 @@ func TestAnswers(t *testing.T) {
 			"gone":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no_service", 404) }, &notify.Failure{}, "answered 404: no_service"},
 			"broken":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>oh</html>", 500) }, &notify.Failure{}, "answered 500"},
 			"gateway":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, &notify.Failure{Unsure: true}, "answered 502"},
-			"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) }, &notify.Failure{}, "answered 307, a redirect, which is not followed"},
+			"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, &notify.Failure{}, "answered 307, a redirect, which is not followed"},
 			"echo": {func(w http.ResponseWriter, r *http.Request) {
-				http.Error(w, "no "+r.URL.Path+" and "+key+"\x1b[31m", 403)
+				http.Error(w, "no "+r.URL.Path+" and "+key+"\x1b[31m", http.StatusForbidden)
 			},
 				&notify.Failure{}, "answered 403: no "},
 			"endless": {func(w http.ResponseWriter, _ *http.Request) {
