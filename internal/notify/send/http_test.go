@@ -144,13 +144,15 @@ func TestAnswers(t *testing.T) {
 			want   *notify.Failure // without the text
 			text   string
 		}{
-			"taken":    {c.good, nil, ""},
-			"busy":     {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "7"); w.WriteHeader(429) }, &notify.Failure{After: 7 * time.Second}, "answered 429"},
-			"refused":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "invalid_payload", 400) }, &notify.Failure{Refused: true}, "answered 400: invalid_payload"},
-			"gone":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no_service", 404) }, &notify.Failure{}, "answered 404: no_service"},
-			"broken":   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>oh</html>", 500) }, &notify.Failure{}, "answered 500"},
-			"gateway":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, &notify.Failure{Unsure: true}, "answered 502"},
-			"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, &notify.Failure{}, "answered 307, a redirect, which is not followed"},
+			"taken":   {c.good, nil, ""},
+			"busy":    {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "7"); w.WriteHeader(429) }, &notify.Failure{After: 7 * time.Second}, "answered 429"},
+			"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "invalid_payload", 400) }, &notify.Failure{Refused: true}, "answered 400: invalid_payload"},
+			"gone":    {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no_service", 404) }, &notify.Failure{}, "answered 404: no_service"},
+			"broken":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>oh</html>", 500) }, &notify.Failure{}, "answered 500"},
+			"gateway": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, &notify.Failure{Unsure: true}, "answered 502"},
+			"redirect": {func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+			}, &notify.Failure{}, "answered 307, a redirect, which is not followed"},
 			"echo": {func(w http.ResponseWriter, r *http.Request) {
 				http.Error(w, "no "+r.URL.Path+" and "+key+"\x1b[31m", http.StatusForbidden)
 			},
