@@ -66,12 +66,23 @@ func (w *worker) listens(ev audit.Event) bool {
 		switch {
 		case prefix == ev.Type:
 			return true
-		case prefix != "*" && !strings.HasPrefix(ev.Type, prefix):
+		case prefix != "*" && !strings.HasPrefix(ev.Type, prefix) && !strings.HasPrefix(alias(ev), prefix):
 		case !w.people() || !slices.Contains(quiet, ev.Type):
 			return true
 		}
 	}
 	return false
+}
+
+// alias is another name for what happens to a declared thing: who listens to freeze. is told when one is applied or
+// deleted.
+func alias(ev audit.Event) string {
+	verb, ok := strings.CutPrefix(ev.Type, "resource.")
+	if !ok {
+		return ev.Type
+	}
+	kind, _, _ := strings.Cut(ev.Subject, "/")
+	return kind + "." + verb
 }
 
 // people says whether the receiver is read by people, who are told in groups and in words.

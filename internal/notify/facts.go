@@ -16,8 +16,9 @@ import (
 // so that a repeat is the same; the rest is for the words.
 type told struct {
 	Event
-	said  rollout.Event // of events of a rollout
-	state rollout.State // as it is now; without ID when it is not known
+	said   rollout.Event   // of events of a rollout
+	state  rollout.State   // as it is now; without ID when it is not known
+	freeze resource.Freeze // of events of a freeze, as it is now or was last
 }
 
 // lookUp completes an event.
@@ -31,8 +32,31 @@ func (e *Engine) lookUp(ctx context.Context, ev audit.Event, states map[string]r
 			return t, err
 		}
 	}
+	if name, ok := strings.CutPrefix(ev.Subject, "freeze/"); ok {
+		if err := e.freeze(ctx, name, &t); err != nil {
+			return t, err
+		}
+	}
 	t.Text = t.sentence()
 	return t, nil
+}
+
+// freeze finds what was frozen, for the words: where it is declared, or in the event that says that it no longer is.
+func (e *Engine) freeze(ctx context.Context, name string, t *told) error {
+	var gone struct{ Before resource.Resource }
+	_ = json.Unmarshal(t.Data, &gone)
+	r := gone.Before
+	if r.Kind == "" {
+		var err error
+		if r, err = e.Catalog.Get(ctx, resource.KindFreeze, name); errs.Is(err, errs.Missing) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	var err error
+	t.freeze, err = resource.As[resource.Freeze](r)
+	return err
 }
 
 func (e *Engine) rollout(ctx context.Context, id string, t *told, states map[string]rollout.State) error {

@@ -87,19 +87,20 @@ func TestFilters(t *testing.T) {
 		{rollout.EvHalted, "rollout/shop-1"}, {rollout.EvJudged, "rollout/shop-1"}, {rollout.EvHalted, "rollout/cart-12"},
 		{"line.stopped", "line"}, {"release.created", "release/shop/v1"}, {"resource.applied", "service/shop"}, {"freeze.began", "freeze/xmas"},
 		{"notify.failed", "notifier/n"}, {"notify.failed", "notifier/other"}, {rollout.EvWarned, "rollout/shop-1"}, {rollout.EvHalted, "rollout/gone-3"},
+		{"resource.applied", "freeze/xmas"},
 	}
 	for name, tt := range map[string]struct {
 		spec string
 		want []int // of events
 	}{
-		"default":                {slackTo("n", ""), []int{0, 2, 3, 6, 9, 10}},
-		"a program":              {hookTo("n", ""), []int{0, 1, 2, 3, 6, 9, 10}},
-		"everything":             {hookTo("n", `,"events":["*"]`), []int{0, 1, 2, 3, 4, 5, 6, 8, 9, 10}},
+		"default":                {slackTo("n", ""), []int{0, 2, 3, 6, 9, 10, 11}},
+		"a program":              {hookTo("n", ""), []int{0, 1, 2, 3, 6, 9, 10, 11}},
+		"everything":             {hookTo("n", `,"events":["*"]`), []int{0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11}},
 		"steps only by name":     {slackTo("n", `,"events":["stage."]`), nil},
 		"steps by name":          {slackTo("n", `,"events":["stage.judged"]`), []int{1}},
 		"one type":               {slackTo("n", `,"events":["rollout.halted"]`), []int{0, 2, 10}},
-		"a service":              {slackTo("n", `,"services":["cart"]`), []int{2, 3, 6}},
-		"a label":                {slackTo("n", `,"labels":{"tier":"1"},"events":["*"]`), []int{0, 3, 4, 5, 6, 8, 9}},
+		"a service":              {slackTo("n", `,"services":["cart"]`), []int{2, 3, 6, 11}},
+		"a label":                {slackTo("n", `,"labels":{"tier":"1"},"events":["*"]`), []int{0, 3, 4, 5, 6, 8, 9, 11}},
 		"label of another value": {slackTo("n", `,"labels":{"tier":"9"},"events":["rollout."]`), nil},
 		"failures of others":     {slackTo("n", `,"events":["notify."]`), []int{8}},
 	} {

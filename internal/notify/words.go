@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -59,7 +60,7 @@ var headlines = map[string]headline{
 	rollout.EvWarned:     {64, Warn, inRing("a gate failed in ring %s"), say("The gate does not take the change back by itself: decide whether somebody has to.")},
 	rollout.EvPreempted:  {62, Warn, say("pre-empted by a hotfix"), nothing},
 	rollout.EvSuperseded: {60, Warn, say("given up for a newer one"), nothing},
-	rollout.EvAsked:      {55, Warn, inRing("waits for approval of ring %s"), say("Approve or refuse it.")},
+	rollout.EvAsked:      {55, Warn, inRing("waits for approval of ring %s"), command("Look at it, then approve it with: ringfence rollout approve {service}, or refuse it with: ringfence rollout refuse {service}")},
 	rollout.EvPaused:     {50, Warn, inRing("paused in ring %s"), command("It stays where it is until somebody says: ringfence rollout resume {service}")},
 	rollout.EvResumed:    {50, Calm, say("goes on"), nothing},
 	rollout.EvHurried:    {45, Warn, inRing("bake of ring %s cut short"), nothing},
@@ -69,9 +70,11 @@ var headlines = map[string]headline{
 	rollout.EvPassed:     {30, Good, inRing("ring %s passed"), nothing},
 	rollout.EvStarted:    {20, Calm, say("release begun"), nothing},
 	rollout.EvRetired:    {15, Calm, say("the version before is stopped"), nothing},
-	"line.stopped":       {95, Bad, say("The line is stopped"), say("Nothing moves outward. A second person lifts it when it is safe.")},
+	"line.stopped":       {95, Bad, say("The line is stopped"), say("Nothing moves outward. When it is safe, a second person lifts it with: ringfence stop-the-line lift")},
 	"line.lifted":        {95, Good, say("The line goes on"), nothing},
-	EvFailed:             {70, Bad, say("Somebody was not told"), say("Look at the receiver and at its secret, then try it with: ringfence notifier test")},
+	EvFailed:             {70, Bad, say("Somebody was not told"), func(t told) string {
+		return "Look at the receiver and at its secret, then try it with: ringfence notifier test " + strings.TrimPrefix(t.Subject, "notifier/")
+	}},
 }
 
 func haltedTitle(t told) string {
@@ -168,7 +171,7 @@ func (t told) title(h headline) string {
 func why(lead told, all []told) string {
 	reason := lead.said.Reason
 	if lead.Rollout == "" {
-		reason = reasonOf(lead.Data)
+		reason = cmp.Or(reasonOf(lead.Data), lead.freeze.Reason)
 	}
 	if lead.Type == rollout.EvRolledBack || lead.Type == rollout.EvReverting {
 		for _, t := range slices.Backward(all) {
@@ -195,6 +198,12 @@ func (t told) facts(all []told) []Fact {
 		}
 	}
 	add("Service", t.Service)
+	if w := t.freeze.When; w.Start != "" {
+		add("From", w.Start+" "+cmp.Or(w.Zone, "UTC"))
+		add("To", w.End+" "+cmp.Or(w.Zone, "UTC"))
+		add("Again", w.Rule)
+		add("Services", strings.Join(t.freeze.Services, ", "))
+	}
 	if t.Rollout == "" {
 		return facts
 	}

@@ -121,7 +121,7 @@ https://ringfence.example.com/rollouts/shop-7`},
 			of(rollout.EvAsked, ringfence, rollout.Event{Ring: "early", Reason: "ring early waits for the approval of one of sre"}),
 		}, `warn shop v3: waits for approval of ring early
 Ring early waits for the approval of one of sre.
-Approve or refuse it.
+Look at it, then approve it with: ringfence rollout approve shop, or refuse it with: ringfence rollout refuse shop
 [Service: shop; Version: v2 → v3; Ring: early (2 of 3); Users who got it: 1; Released by: ann]
 - Ring canary passed, with 1 user in it
 - Ring early waits for approval
@@ -145,9 +145,14 @@ It stays where it is until somebody says: ringfence rollout resume shop
 https://ringfence.example.com/rollouts/shop-7`},
 		"the line": {shop7, []func(*world) audit.Event{other("line.stopped", "user:eve", "line", map[string]string{"reason": "datacentre on fire"})}, `bad The line is stopped
 Datacentre on fire.
-Nothing moves outward. A second person lifts it when it is safe.
+Nothing moves outward. When it is safe, a second person lifts it with: ringfence stop-the-line lift
 []
 - eve stopped the line: nothing moves outward, harm is still taken back
+https://ringfence.example.com/events`},
+		"a freeze": {shop7, []func(*world) audit.Event{other("resource.deleted", "user:eve", "freeze/xmas", map[string]any{"before": resource.Resource{
+			Kind: resource.KindFreeze, Spec: []byte(`{"reason":"everyone is away","when":{"start":"2026-12-20T08:00","end":"2026-12-27T08:00","zone":"Europe/Berlin"},"services":["shop"]}`)}})}, `calm eve deleted freeze xmas
+Everyone is away.
+[From: 2026-12-20T08:00 Europe/Berlin; To: 2026-12-27T08:00 Europe/Berlin; Services: shop]
 https://ringfence.example.com/events`},
 		"what nobody has words for": {shop7, []func(*world) audit.Event{other("freeze.half-lifted", "user:eve", "freeze/xmas", nil)}, `calm eve: freeze half lifted, freeze/xmas
 []
@@ -157,7 +162,7 @@ https://ringfence.example.com/events`},
 https://ringfence.example.com/services/shop`},
 		"others' failure": {shop7, []func(*world) audit.Event{other(notify.EvFailed, notify.Actor, "notifier/ops", notify.Failed{Title: "shop v3: halted", Attempts: 12, Error: "hooks.example.com answered 404"})}, `bad Somebody was not told
 Hooks.example.com answered 404.
-Look at the receiver and at its secret, then try it with: ringfence notifier test
+Look at the receiver and at its secret, then try it with: ringfence notifier test ops
 []
 - ops could not be told "shop v3: halted", in 12 attempts
 https://ringfence.example.com/events`},
