@@ -72,7 +72,7 @@ var headlines = map[string]headline{
 	rollout.EvRetired:    {15, Calm, say("the version before is stopped"), nothing},
 	"line.stopped":       {95, Bad, say("The line is stopped"), say("Nothing moves outward. When it is safe, a second person lifts it with: ringfence stop-the-line lift")},
 	"line.lifted":        {95, Good, say("The line goes on"), nothing},
-	EvFailed:             {70, Bad, say("Somebody was not told"), func(t told) string {
+	EvFailed: {70, Bad, say("Somebody was not told"), func(t told) string {
 		return "Look at the receiver and at its secret, then try it with: ringfence notifier test " + strings.TrimPrefix(t.Subject, "notifier/")
 	}},
 }
