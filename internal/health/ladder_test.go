@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/ringfence/ringfence/internal/stat"
 )
 
 // binomial gives the chance of every outcome of n requests.
@@ -12,7 +14,7 @@ func binomial(n int64, p float64) []float64 {
 	out := make([]float64, n+1)
 	for i := range out {
 		k := float64(i)
-		choose := lgamma(float64(n)+1) - lgamma(k+1) - lgamma(float64(n)-k+1)
+		choose := stat.LogGamma(float64(n)+1) - stat.LogGamma(k+1) - stat.LogGamma(float64(n)-k+1)
 		out[i] = math.Exp(choose) * math.Pow(p, k) * math.Pow(1-p, float64(n)-k)
 	}
 	return out

@@ -1,6 +1,10 @@
 package health
 
-import "math"
+import (
+	"math"
+
+	"github.com/ringfence/ringfence/internal/stat"
+)
 
 // MismatchThreshold is the e-value from which users count as wrongly split: reached by chance at most once in 2,000
 // rollouts. It is stricter than alpha, since it is checked besides the verdict and stops every comparison.
@@ -40,13 +44,8 @@ func multinomial(theta []float64, counts []int64) float64 {
 	var n int64
 	for i, t := range theta {
 		a, c := splitWeight*t, counts[i]
-		log += lgamma(a+float64(c)) - lgamma(a) - float64(c)*math.Log(t)
+		log += stat.LogGamma(a+float64(c)) - stat.LogGamma(a) - float64(c)*math.Log(t)
 		n += c
 	}
-	return log + lgamma(splitWeight) - lgamma(splitWeight+float64(n))
-}
-
-func lgamma(x float64) float64 {
-	v, _ := math.Lgamma(x) // of positive numbers only: the sign is known
-	return v
+	return log + stat.LogGamma(splitWeight) - stat.LogGamma(splitWeight+float64(n))
 }

@@ -3,6 +3,8 @@ package health
 import (
 	"math"
 	"testing"
+
+	"github.com/ringfence/ringfence/internal/stat"
 )
 
 // twister is the Mersenne Twister, with which the published examples were drawn.
@@ -113,7 +115,7 @@ func TestMultinomialIsAnEValue(t *testing.T) {
 		const n = 200
 		mean := 0.0
 		for k := int64(0); k <= n; k++ {
-			choose := lgamma(n+1) - lgamma(float64(k)+1) - lgamma(float64(n-k)+1)
+			choose := stat.LogGamma(n+1) - stat.LogGamma(float64(k)+1) - stat.LogGamma(float64(n-k)+1)
 			chance := choose + float64(k)*math.Log(share) + float64(n-k)*math.Log1p(-share)
 			mean += math.Exp(chance + multinomial([]float64{share, 1 - share}, []int64{k, n - k}))
 		}

@@ -1,6 +1,10 @@
 package health
 
-import "math"
+import (
+	"math"
+
+	"github.com/ringfence/ringfence/internal/stat"
+)
 
 // tail says which deviation of a coin from its chance a mixture bets on.
 type tail uint8
@@ -65,59 +69,12 @@ func (m mixture) likelihood(hits, n float64) float64 {
 // mass is the logarithm of the beta function, cut at the chance for one tail.
 func (m mixture) mass(t tail, hits, misses float64) float64 {
 	a, b := m.hit+hits, m.miss+misses
-	whole := lgamma(a) + lgamma(b) - lgamma(a+b)
+	whole := stat.LogBeta(a, b)
 	switch t {
 	case more:
-		return whole + logBeta(1-m.chance, b, a, whole)
+		return whole + stat.LogBetaShare(1-m.chance, b, a, whole)
 	case less:
-		return whole + logBeta(m.chance, a, b, whole)
+		return whole + stat.LogBetaShare(m.chance, a, b, whole)
 	}
 	return whole
-}
-
-// logBeta is the logarithm of the share of the beta function with parameters a and b that lies below x; whole is the logarithm of all
-// of it. Where the share cannot be told from 0 it is taken to be 0, which makes evidence smaller.
-func logBeta(x, a, b, whole float64) float64 {
-	front := a*math.Log(x) + b*math.Log1p(-x) - whole
-	if x < (a+1)/(a+b+2) {
-		return front + math.Log(betaFraction(x, a, b)/a)
-	}
-	above := math.Exp(front) * betaFraction(1-x, b, a) / b
-	if above == 0 && front > -700 { // it did not converge
-		return math.Inf(-1)
-	}
-	return math.Log(max(0, 1-above))
-}
-
-// betaSteps bounds the work for one value. More would be needed only for billions of requests whose hits are as many as
-// they should be, where there is no evidence anyway.
-const betaSteps = 20_000
-
-// betaFraction is the continued fraction of the incomplete beta function, by Lentz's method; 0 when it does not converge.
-func betaFraction(x, a, b float64) float64 {
-	num, den := 1.0, 1/nonzero(1-(a+b)*x/(a+1))
-	value := den
-	for i := 1.0; i <= betaSteps; i++ {
-		last := value
-		for _, c := range [2]float64{
-			i * (b - i) * x / ((a + 2*i - 1) * (a + 2*i)),
-			-(a + i) * (a + b + i) * x / ((a + 2*i) * (a + 2*i + 1)),
-		} {
-			den = 1 / nonzero(1+c*den)
-			num = nonzero(1 + c/num)
-			value *= den * num
-		}
-		if math.Abs(value-last) <= 1e-13*math.Abs(value) {
-			return value
-		}
-	}
-	return 0
-}
-
-// nonzero keeps a divisor away from 0.
-func nonzero(v float64) float64 {
-	if math.Abs(v) < 1e-300 {
-		return 1e-300
-	}
-	return v
 }

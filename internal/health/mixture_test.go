@@ -3,6 +3,8 @@ package health
 import (
 	"math"
 	"testing"
+
+	"github.com/ringfence/ringfence/internal/stat"
 )
 
 func within(t *testing.T, what string, got, want, slack float64) {
@@ -97,7 +99,7 @@ func TestMixtureIsFair(t *testing.T) {
 				}
 				mean := 0.0
 				for hits := 0.0; hits <= n; hits++ {
-					ways := lgamma(n+1) - lgamma(hits+1) - lgamma(n-hits+1)
+					ways := stat.LogGamma(n+1) - stat.LogGamma(hits+1) - stat.LogGamma(n-hits+1)
 					mean += math.Exp(ways + hits*math.Log(p) + (n-hits)*math.Log1p(-p) + m.value(side, hits, n))
 				}
 				if mean > 1+1e-9 || harmless == 1 && mean < 1-1e-9 {
