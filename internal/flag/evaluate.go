@@ -11,10 +11,11 @@ import (
 
 // Set is the compiled content of a file.
 type Set struct {
-	ID       string // metadata.flagSetId, by which sets are told apart
-	Version  string // metadata.version
-	Metadata map[string]any
-	flags    map[string]*Flag
+	ID        string // metadata.flagSetId, by which sets are told apart
+	Version   string // metadata.version
+	Metadata  map[string]any
+	Bucketing exposure.Bucketing // metadata.ringfence.bucketing; V2 when it says nothing
+	flags     map[string]*Flag
 }
 
 // Keys returns the keys of all flags, sorted.

@@ -18,37 +18,56 @@ const maxSafe = 1<<53 - 1
 // Parse reads and compiles a file of flags, which is JSON (manifest makes it of YAML). The problems are all that is
 // wrong, in order of their paths; the Set is nil when nothing can be evaluated.
 func Parse(raw []byte) (*Set, []resource.Problem) {
-	c := &checker{evaluators: map[string]json.RawMessage{}, refs: refsNone}
+	c := newChecker()
+	_, s := c.parse(raw)
+	return s, c.problems
+}
+
+func newChecker() *checker {
+	return &checker{evaluators: map[string]json.RawMessage{}, refs: refsNone}
+}
+
+// parse returns the decoded file and the set that it holds.
+func (c *checker) parse(raw []byte) (map[string]any, *Set) {
 	if len(raw) > MaxBytes {
 		c.bad("", "at most 8 MiB", "the file has %d bytes", len(raw))
-		return nil, c.problems
+		return nil, nil
 	}
 	tree, err := c.read(raw)
 	if err != nil {
 		c.bad("", "a JSON object with flags", "%s", err)
-		return nil, c.problems
+		return nil, nil
 	}
 	top, ok := tree.(map[string]any)
 	if !ok {
 		c.bad("", "an object with flags", "got %s", kindOf(tree))
-		return nil, c.problems
+		return nil, nil
 	}
 	flags, ok := top["flags"]
 	if !ok {
 		c.bad("", "flags, an object of flags by their keys", "there are no flags")
-		return nil, c.problems
+		return nil, nil
 	}
-	c.unknown(top, "", "$schema", "$evaluators", "flags", "metadata")
+	c.unknown(top, "", c.also(setFields, "$schema", "$evaluators", "flags", "metadata")...)
 	s := &Set{Metadata: c.metadata(top["metadata"], "metadata"), flags: map[string]*Flag{}}
 	s.ID = c.text(top["metadata"], "flagSetId")
 	s.Version = c.text(top["metadata"], "version")
+	s.Bucketing = c.readBucketing(top)
 	c.readEvaluators(top["$evaluators"])
 	c.refs = refsKnown
 	schema, _ := top["$schema"].(string)
 	if !c.flags(s, flags, strings.HasSuffix(schema, "flags.json")) {
-		return nil, c.problems
+		return top, nil
 	}
-	return s, c.problems
+	return top, s
+}
+
+// also adds the fields that only a Document has.
+func (c *checker) also(extra []string, plain ...string) []string {
+	if c.doc == nil {
+		return plain
+	}
+	return append(plain, extra...)
 }
 
 // unknown tells of fields that have no meaning.
@@ -193,7 +212,7 @@ func broken(key string, metadata map[string]any, details string) *Flag {
 }
 
 func (c *checker) flag(s *Set, key string, obj map[string]any, path string) *Flag {
-	c.unknown(obj, path, "state", "variants", "defaultVariant", "targeting", "metadata")
+	c.unknown(obj, path, c.also(flagFields, "state", "variants", "defaultVariant", "targeting", "metadata")...)
 	f := &Flag{Key: key, Enabled: c.state(obj, path), Metadata: s.Metadata}
 	if own := c.metadata(obj["metadata"], resource.Field(path, "metadata")); len(own) > 0 {
 		f.Metadata = maps.Clone(s.Metadata)
@@ -219,6 +238,9 @@ func (c *checker) flag(s *Set, key string, obj map[string]any, path string) *Fla
 	default:
 		f.rule = rule
 		f.otherwise = f.answer(rule != nil)
+	}
+	if c.doc != nil {
+		c.definition(f, obj, path)
 	}
 	return f
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/resource"
 )
 
@@ -28,6 +29,8 @@ type checker struct {
 	evaluators map[string]json.RawMessage
 	expanded   int
 	refs       refs
+	doc        *Document // what is read, nil for a plain file
+	bucketing  exposure.Bucketing
 }
 
 // refs says to what a $ref may refer: to anything while a rule stands alone, to nothing in an evaluator.

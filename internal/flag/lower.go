@@ -1,0 +1,375 @@
+package flag
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/resource"
+)
+
+// Lower makes the plain set that is served in an environment: everything that flagd has no words for becomes targeting. For
+// a context, the first of these decides that has something to say:
+//
+//  1. a prerequisite that is not met: the default variant
+//  2. the user's choice about the preview
+//  3. the ring that the user is in, with the split of the ring in trial
+//  4. the experiment that runs on the flag
+//  5. a window of its schedule
+//  6. its own rule, and without one its default variant
+//
+// A flag of which nothing but its own rule is left comes out as it is written. What is wrong with the live state is
+// left out and told, so that the rest can be served; with problems, the last set without any is the better one to serve.
+func Lower(doc *Document, env string, live Live) (json.RawMessage, []resource.Problem) {
+	l := &lowerer{doc: doc, env: env, live: live, trees: map[string]any{}}
+	if !doc.HasEnvironment(env) {
+		l.bad("", "", "there is no environment %.80q", env)
+		return nil, l.problems
+	}
+	flags := make(map[string]any, len(doc.Flags))
+	for _, key := range doc.Keys() {
+		flags[key] = l.flag(doc.Flags[key])
+	}
+	out := map[string]any{"flags": flags}
+	if doc.Schema != "" {
+		out["$schema"] = doc.Schema
+	}
+	if len(doc.evaluators) > 0 {
+		out["$evaluators"] = doc.evaluators
+	}
+	if metadata := l.setMetadata(); len(metadata) > 0 {
+		out["metadata"] = metadata
+	}
+	raw, err := marshal(out)
+	if err != nil || len(raw) > MaxBytes {
+		l.bad("", "at most 8 MiB", "the set has %d bytes when it is put together", len(raw))
+		return nil, l.problems
+	}
+	return raw, l.problems
+}
+
+type lowerer struct {
+	doc      *Document
+	env      string
+	live     Live
+	trees    map[string]any // rules put together, by flag
+	problems []resource.Problem
+}
+
+func (l *lowerer) bad(path, expected, format string, args ...any) {
+	if len(l.problems) < maxProblems {
+		l.problems = append(l.problems, resource.Problem{Path: path, Expected: expected, Msg: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (l *lowerer) setMetadata() map[string]any {
+	m := l.doc.Metadata
+	if l.doc.Bucketing != exposure.V2 {
+		m = maps.Clone(m)
+		m[bucketingKey] = string(l.doc.Bucketing)
+	}
+	return m
+}
+
+// flag is a flag of the plain set.
+func (l *lowerer) flag(f *Definition) map[string]any {
+	state := "DISABLED"
+	if f.EnabledIn(l.env) {
+		state = "ENABLED"
+	}
+	out := map[string]any{"state": state, "variants": f.variants}
+	if name := f.DefaultIn(l.env); name != "" {
+		out["defaultVariant"] = name
+	}
+	if tree := l.checked(f); tree != nil {
+		out["targeting"] = tree
+	}
+	if m := l.metadata(f); len(m) > 0 {
+		out["metadata"] = m
+	}
+	return out
+}
+
+// metadata is the flag's own, and what those who see an answer want to know of it.
+func (l *lowerer) metadata(f *Definition) map[string]any {
+	m := map[string]any{}
+	for name, value := range map[string]string{"owner": f.Owner, "kind": string(f.Kind),
+		"ringfence.rollout": l.live.Exposures[f.Key].Rollout, "ringfence.experiment": l.live.Experiments[f.Key].Experiment} {
+		if value != "" {
+			m[name] = value
+		}
+	}
+	if f.Archived {
+		m["archived"] = true
+	}
+	maps.Copy(m, f.metadata)
+	return m
+}
+
+// checked is the rule of a flag; the default variant is served when it is too large.
+func (l *lowerer) checked(f *Definition) any {
+	tree := l.tree(f)
+	if tree == nil {
+		return nil
+	}
+	at := resource.Field(resource.Field("flags", f.Key), "targeting")
+	raw, err := marshal(tree)
+	if err == nil && len(raw) > maxRule {
+		err = fmt.Errorf("the rule has %d bytes when it is put together, at most %d are allowed", len(raw), maxRule)
+	}
+	if err == nil {
+		_, err = exposure.CompileRule(raw, exposure.Options{Evaluators: l.evaluators(), FlagKey: f.Key, MaxBytes: maxRule})
+	}
+	if err != nil {
+		l.bad(at, "", "%s", err)
+		return nil
+	}
+	return object(tree)
+}
+
+func (l *lowerer) evaluators() map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for name, tree := range l.doc.evaluators {
+		out[name], _ = marshal(tree)
+	}
+	return out
+}
+
+// object makes a rule of a constant, since a rule is an object.
+func object(tree any) any {
+	if m, ok := tree.(map[string]any); ok {
+		return m
+	}
+	return op("if", true, tree)
+}
+
+// tree puts the rule of a flag together; nil when there is none.
+func (l *lowerer) tree(f *Definition) any {
+	if tree, ok := l.trees[f.Key]; ok {
+		return tree
+	}
+	l.trees[f.Key] = nil // in a circle, which problems have told of
+	var b branches
+	l.choices(&b, f)
+	l.rings(&b, f)
+	l.experiment(&b, f)
+	for _, w := range f.Schedule {
+		b.add(w.rule(), w.Variant)
+	}
+	tree := b.otherwise(f.targetingIn(l.env))
+	if tree != nil && len(f.Prerequisites) > 0 {
+		tree = op("if", l.prerequisites(f), tree)
+	}
+	l.trees[f.Key] = tree
+	return tree
+}
+
+// branches are those of an if.
+type branches []any
+
+func (b *branches) add(condition, result any) { *b = append(*b, condition, result) }
+
+func (b branches) otherwise(rest any) any {
+	if len(b) == 0 {
+		return rest
+	}
+	if rest != nil {
+		b = append(b, rest)
+	}
+	return map[string]any{"if": []any(b)}
+}
+
+func op(name string, args ...any) any { return map[string]any{name: args} }
+
+func variable(name string) any { return map[string]any{"var": name} }
+
+// all is and of several, without the constants.
+func all(conditions ...any) any {
+	conditions = slices.DeleteFunc(conditions, func(c any) bool { return c == true })
+	switch len(conditions) {
+	case 0:
+		return true
+	case 1:
+		return conditions[0]
+	}
+	return op("and", conditions...)
+}
+
+func (l *lowerer) choices(b *branches, f *Definition) {
+	c, ok := l.live.Choices[f.Key]
+	if f.Preview == nil || !ok {
+		return
+	}
+	if len(c.In) > 0 {
+		b.add(listed(c.In), f.Preview.Variant)
+	}
+	if len(c.Out) > 0 {
+		b.add(listed(c.Out), nil)
+	}
+}
+
+func listed(keys []string) any {
+	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
+	list := make([]any, len(keys))
+	for i, k := range keys {
+		list[i] = k
+	}
+	return op("in", variable("targetingKey"), list)
+}
+
+// rule holds in the window. A part of a second belongs to the second that it is in.
+func (w Window) rule() any {
+	now := variable("$flagd.timestamp")
+	from, until := any(true), any(true)
+	if !w.From.IsZero() {
+		from = op(">=", now, float64(w.From.Unix()))
+	}
+	if !w.Until.IsZero() {
+		until = op("<", now, float64(w.Until.Unix()))
+	}
+	return all(from, until)
+}
+
+// rings adds what the rings decide.
+func (l *lowerer) rings(b *branches, f *Definition) {
+	e, ok := l.live.Exposures[f.Key]
+	if !ok {
+		return
+	}
+	at := resource.Field(resource.Field("flags", f.Key), "exposure")
+	audiences, ok := l.audiences(f, e, at)
+	if !ok {
+		return
+	}
+	var without []any // audiences that are passed over, which no later ring may take back
+	for i, audience := range audiences {
+		here := all(except(without), audience)
+		if t := e.Trial; t != nil && t.Ring == i {
+			part, _ := exposure.PercentRule(t.Salt, 100-t.Control)
+			b.add(all(here, part), t.Variant)
+		}
+		if e.Variants[i] == "" {
+			without = append(without, audience)
+			continue
+		}
+		b.add(here, e.Variants[i])
+	}
+}
+
+// except holds for those for whom none of the conditions does.
+func except(conditions []any) any {
+	switch len(conditions) {
+	case 0:
+		return true
+	case 1:
+		return op("!", conditions[0])
+	}
+	return op("!", op("or", conditions...))
+}
+
+// audiences are the rings' rules, when the exposure makes sense.
+func (l *lowerer) audiences(f *Definition, e Exposure, at string) ([]any, bool) {
+	rings := fleet.RingsIn(e.Rings, l.live.Unit)
+	if _, err := exposure.Compile(e.Salt, rings); err != nil {
+		l.bad(at, "", "%s", err)
+		return nil, false
+	}
+	if problem := e.problem(f); problem != "" {
+		l.bad(at, "", "%s", problem)
+		return nil, false
+	}
+	out := make([]any, len(rings))
+	for i, r := range rings {
+		out[i], _ = exposure.RingRule(e.Salt, r) // compiled above
+	}
+	return out, true
+}
+
+// problem says what of an exposure does not fit the flag or itself.
+func (e Exposure) problem(f *Definition) string {
+	if len(e.Variants) != len(e.Rings) {
+		return fmt.Sprintf("%d variants for %d rings", len(e.Variants), len(e.Rings))
+	}
+	for _, v := range e.Variants {
+		if v != "" && f.find(v) < 0 {
+			return fmt.Sprintf("%.80q is no variant", v)
+		}
+	}
+	t := e.Trial
+	switch {
+	case t == nil:
+	case t.Ring < 0 || t.Ring >= len(e.Rings):
+		return fmt.Sprintf("the ring %d in trial is none of %d", t.Ring, len(e.Rings))
+	case f.find(t.Variant) < 0:
+		return fmt.Sprintf("%.80q is no variant", t.Variant)
+	case !(t.Control >= 0 && t.Control <= maxControl):
+		return fmt.Sprintf("control is %v, expected 0 to %d", t.Control, maxControl)
+	case t.Salt == e.Salt:
+		return "the trial has the salt of the rings, by which its sides would be unlike each other"
+	}
+	return ""
+}
+
+// experiment adds what an experiment's participants get.
+func (l *lowerer) experiment(b *branches, f *Definition) {
+	a, ok := l.live.Experiments[f.Key]
+	if !ok {
+		return
+	}
+	at := resource.Field(resource.Field("flags", f.Key), "experiment")
+	condition, err := a.participants()
+	if err != nil {
+		l.bad(at, "", "%s", err)
+		return
+	}
+	shares := []any{op("cat", a.Salt, variable("targetingKey"))}
+	total := 0
+	for _, w := range a.Variants {
+		if f.find(w.Variant) < 0 || w.Weight < 0 || w.Weight > math.MaxInt32 {
+			l.bad(at, "a variant and its weight", "got %.80q with %d", w.Variant, w.Weight)
+			return
+		}
+		total += w.Weight
+		shares = append(shares, []any{w.Variant, float64(w.Weight)})
+	}
+	if total == 0 || total > math.MaxInt32 {
+		l.bad(at, "weights that sum up to 1 to 2147483647", "got %d", total)
+		return
+	}
+	b.add(condition, op("fractional", shares...))
+}
+
+// participants is the rule for who takes part. The salts under the experiment's are unlike it, so that who takes part says
+// nothing about which variant they get.
+func (a Assignment) participants() (any, error) {
+	conditions := []any{}
+	for _, h := range a.Holdouts {
+		held, err := exposure.PercentRule(h.Salt, h.Percent)
+		if err != nil {
+			return nil, err
+		}
+		if held != false {
+			conditions = append(conditions, op("!", held))
+		}
+	}
+	if g := a.Group; g != nil {
+		in, err := exposure.SliceRule(g.Salt, g.From, g.To)
+		if err != nil {
+			return nil, err
+		}
+		conditions = append(conditions, in)
+	}
+	if len(a.Audience) > 0 {
+		var audience any
+		if err := json.Unmarshal(a.Audience, &audience); err != nil {
+			return nil, fmt.Errorf("the audience is not JSON: %w", err)
+		}
+		conditions = append(conditions, audience)
+	}
+	part, err := exposure.PercentRule(a.Salt+"/share", a.Share)
+	return all(append(conditions, part)...), err
+}
