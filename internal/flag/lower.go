@@ -25,7 +25,10 @@ import (
 // A flag of which nothing but its own rule is left comes out as it is written. What is wrong with the live state is
 // left out and told, so that the rest can be served; with problems, the last set without any is the better one to serve.
 func Lower(doc *Document, env string, live Live) (json.RawMessage, []resource.Problem) {
-	l := &lowerer{doc: doc, env: env, live: live, trees: map[string]any{}}
+	l := &lowerer{doc: doc, env: env, live: live, trees: map[string]any{}, evaluators: map[string]json.RawMessage{}}
+	for name, tree := range doc.evaluators {
+		l.evaluators[name], _ = marshal(tree) // what was read from JSON can be written
+	}
 	if !doc.HasEnvironment(env) {
 		l.bad("", "", "there is no environment %.80q", env)
 		return nil, l.problems
@@ -53,11 +56,12 @@ func Lower(doc *Document, env string, live Live) (json.RawMessage, []resource.Pr
 }
 
 type lowerer struct {
-	doc      *Document
-	env      string
-	live     Live
-	trees    map[string]any // rules put together, by flag
-	problems []resource.Problem
+	doc        *Document
+	env        string
+	live       Live
+	trees      map[string]any // rules put together, by flag
+	problems   []resource.Problem
+	evaluators map[string]json.RawMessage
 }
 
 func (l *lowerer) bad(path, expected, format string, args ...any) {
@@ -122,21 +126,13 @@ func (l *lowerer) checked(f *Definition) any {
 		err = fmt.Errorf("the rule has %d bytes when it is put together, at most %d are allowed", len(raw), maxRule)
 	}
 	if err == nil {
-		_, err = exposure.CompileRule(raw, exposure.Options{Evaluators: l.evaluators(), FlagKey: f.Key, MaxBytes: maxRule})
+		_, err = exposure.CompileRule(raw, exposure.Options{Evaluators: l.evaluators, FlagKey: f.Key, MaxBytes: maxRule})
 	}
 	if err != nil {
 		l.bad(at, "", "%s", err)
 		return nil
 	}
 	return object(tree)
-}
-
-func (l *lowerer) evaluators() map[string]json.RawMessage {
-	out := map[string]json.RawMessage{}
-	for name, tree := range l.doc.evaluators {
-		out[name], _ = marshal(tree)
-	}
-	return out
 }
 
 // object makes a rule of a constant, since a rule is an object.

@@ -77,6 +77,9 @@ func (c *checker) prerequisite(p Prerequisite, path string) {
 	case other.Archived:
 		c.bad(resource.Field(path, "flag"), "a flag that is not archived", "the flag %.80q is archived", p.Flag)
 	}
+	if err := c.doc.ownable(other); err != nil {
+		c.bad(resource.Field(path, "flag"), "a flag whose rule names what it reads", "the rule of %.80q cannot be put in here: %s", p.Flag, err)
+	}
 	for _, v := range p.Variants {
 		if other.find(v) < 0 {
 			c.bad(path, "one of "+strings.Join(other.names, ", "), "%.80q is no variant of %.80q", v, p.Flag)
