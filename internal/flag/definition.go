@@ -297,9 +297,12 @@ func (c *checker) override(f *Flag, obj map[string]any, path string) (o Override
 	}
 	if rule, ok := obj["targeting"]; ok {
 		o.targeted = true
-		if empty, isObject := rule.(map[string]any); !isObject && rule != nil || len(empty) > 0 {
+		own, isObject := rule.(map[string]any)
+		if !isObject && rule != nil || len(own) > 0 {
 			c.compile(f, rule, resource.Field(path, "targeting"))
-			o.targeting = rule
+		}
+		if len(own) > 0 {
+			o.targeting = own
 		}
 	}
 	o.Exposure = c.plan(f, obj, path)

@@ -132,15 +132,7 @@ func (l *lowerer) checked(f *Definition) any {
 		l.bad(at, "", "%s", err)
 		return nil
 	}
-	return object(tree)
-}
-
-// object makes a rule of a constant, since a rule is an object.
-func object(tree any) any {
-	if m, ok := tree.(map[string]any); ok {
-		return m
-	}
-	return op("if", true, tree)
+	return tree
 }
 
 // tree puts the rule of a flag together; nil when there is none.
@@ -157,26 +149,43 @@ func (l *lowerer) tree(f *Definition) any {
 		b.add(w.rule(), w.Variant)
 	}
 	tree := b.otherwise(f.targetingIn(l.env))
-	if tree != nil && len(f.Prerequisites) > 0 {
-		tree = op("if", l.prerequisites(f), tree)
+	switch met := l.prerequisites(f); {
+	case tree == nil || met == false:
+		tree = nil
+	case met != true:
+		tree = op("if", met, tree)
 	}
 	l.trees[f.Key] = tree
 	return tree
 }
 
 // branches are those of an if.
-type branches []any
+type branches struct {
+	list   []any // conditions and what they give, in turn
+	closed bool  // the last condition always holds
+}
 
-func (b *branches) add(condition, result any) { *b = append(*b, condition, result) }
+func (b *branches) add(condition, result any) {
+	if b.closed || condition == false {
+		return
+	}
+	if b.closed = condition == true; b.closed { // what gave the same before need not be asked
+		name, _ := result.(string)
+		for n := len(b.list); n > 0 && b.list[n-1] == name; n = len(b.list) {
+			b.list = b.list[:n-2]
+		}
+	}
+	b.list = append(b.list, condition, result)
+}
 
-func (b branches) otherwise(rest any) any {
-	if len(b) == 0 {
+func (b *branches) otherwise(rest any) any {
+	switch {
+	case len(b.list) == 0:
 		return rest
+	case !b.closed && rest != nil:
+		return op("if", append(b.list, rest)...)
 	}
-	if rest != nil {
-		b = append(b, rest)
-	}
-	return map[string]any{"if": []any(b)}
+	return op("if", b.list...)
 }
 
 func op(name string, args ...any) any { return map[string]any{name: args} }
@@ -185,6 +194,9 @@ func variable(name string) any { return map[string]any{"var": name} }
 
 // all is and of several, without the constants.
 func all(conditions ...any) any {
+	if slices.ContainsFunc(conditions, func(c any) bool { return c == false }) {
+		return false
+	}
 	conditions = slices.DeleteFunc(conditions, func(c any) bool { return c == true })
 	switch len(conditions) {
 	case 0:
