@@ -154,6 +154,12 @@ func service(name string, generation int64, salt string) fleet.Service {
 	return fleet.Service{Name: name, Generation: generation, Salt: salt, Slots: []fleet.Slot{{Version: "v" + fmt.Sprint(generation), Instances: 2}}}
 }
 
+// routed is what is in force.
+func (w *world) routed() (all string) {
+	w.do(func() { all = names(w.routes) })
+	return all
+}
+
 // names lists services with their generations.
 func names(services []fleet.Service) string {
 	var all []string
@@ -242,16 +248,16 @@ func TestWhatCannotBeSavedIsNotApplied(t *testing.T) {
 		w.do(func() { w.full = true })
 		w.want(service("shop", 2, ""))
 		later(time.Minute)
-		if names(w.routes) != "shop-1" || w.onDisk(t) != "shop-1" {
-			t.Errorf("routes of %s with %s on the disk", names(w.routes), w.onDisk(t))
+		if w.routed() != "shop-1" || w.onDisk(t) != "shop-1" {
+			t.Errorf("routes of %s with %s on the disk", w.routed(), w.onDisk(t))
 		}
 		if n := strings.Count(w.said.String(), "no space left"); n != 1 {
 			t.Errorf("said %d times in a minute", n)
 		}
 		w.do(func() { w.full = false })
 		later(3 * time.Second)
-		if names(w.routes) != "shop-2" || w.onDisk(t) != "shop-2" {
-			t.Errorf("the disk has room again: routes of %s with %s on the disk", names(w.routes), w.onDisk(t))
+		if w.routed() != "shop-2" || w.onDisk(t) != "shop-2" {
+			t.Errorf("the disk has room again: routes of %s with %s on the disk", w.routed(), w.onDisk(t))
 		}
 	})
 }
@@ -263,13 +269,13 @@ func TestOnlyAGoodbyeStopsAService(t *testing.T) {
 		synctest.Wait()
 		w.want(service("cart", 6, "")) // of a control plane with an emptied database
 		synctest.Wait()
-		if names(w.routes) != "cart-6 shop-3" || len(w.slots["shop"]) != 1 || w.onDisk(t) != "cart-6 shop-3" {
-			t.Errorf("routes of %s, %d slots", names(w.routes), len(w.slots["shop"]))
+		if w.routed() != "cart-6 shop-3" || len(w.slots["shop"]) != 1 || w.onDisk(t) != "cart-6 shop-3" {
+			t.Errorf("routes of %s, %d slots", w.routed(), len(w.slots["shop"]))
 		}
 		w.want(service("cart", 6, ""), fleet.Service{Name: "shop", Generation: 4, Gone: true})
 		synctest.Wait()
-		if names(w.routes) != "cart-6" || len(w.slots) != 1 || w.onDisk(t) != "cart-6" {
-			t.Errorf("gone, and still routes of %s", names(w.routes))
+		if w.routed() != "cart-6" || len(w.slots) != 1 || w.onDisk(t) != "cart-6" {
+			t.Errorf("gone, and still routes of %s", w.routed())
 		}
 	})
 }
@@ -282,8 +288,8 @@ func TestARestartNeedsNoControlPlane(t *testing.T) {
 	})
 	w.routes, w.slots, w.away = nil, nil, true
 	play(t, w, func(t *testing.T, a *Agent) {
-		if names(w.routes) != "shop-3" || len(w.slots["shop"]) != 1 {
-			t.Fatalf("routes of %q, slots %v", names(w.routes), w.slots)
+		if w.routed() != "shop-3" || len(w.slots["shop"]) != 1 {
+			t.Fatalf("routes of %q, slots %v", w.routed(), w.slots)
 		}
 		later(time.Hour)
 		if n := strings.Count(w.said.String(), "does not answer"); n != 1 || !last(a).IsZero() {
@@ -292,8 +298,8 @@ func TestARestartNeedsNoControlPlane(t *testing.T) {
 		w.do(func() { w.away = false })
 		w.want(service("shop", 4, ""))
 		later(2 * time.Second)
-		if names(w.routes) != "shop-4" || last(a).IsZero() {
-			t.Errorf("routes of %s", names(w.routes))
+		if w.routed() != "shop-4" || last(a).IsZero() {
+			t.Errorf("routes of %s", w.routed())
 		}
 	})
 }
@@ -317,8 +323,8 @@ func TestADataPlaneThatIsRefusedServesOnAndSaysWhy(t *testing.T) {
 		if n := strings.Count(said, "the control plane refuses this data plane"); n != 1 || !strings.Contains(said, "another data plane has unit local") || !strings.Contains(said, "Give it another.") {
 			t.Errorf("said %d times in an hour: %s", n, said)
 		}
-		if names(w.routes) != "shop-3" {
-			t.Errorf("routes of %s", names(w.routes))
+		if w.routed() != "shop-3" {
+			t.Errorf("routes of %s", w.routed())
 		}
 		if _, trouble := a.Heard(); trouble != "the control plane refuses this data plane" {
 			t.Errorf("trouble is %q", trouble)
@@ -328,8 +334,8 @@ func TestADataPlaneThatIsRefusedServesOnAndSaysWhy(t *testing.T) {
 		if at, trouble := a.Heard(); trouble != "" || at.IsZero() {
 			t.Errorf("let in again: %q, heard %s", trouble, at)
 		}
-		if names(w.routes) != "shop-4" {
-			t.Errorf("let in again: routes of %s", names(w.routes))
+		if w.routed() != "shop-4" {
+			t.Errorf("let in again: routes of %s", w.routed())
 		}
 	})
 }
@@ -342,7 +348,7 @@ func TestAServiceThatIsRefusedHoldsUpNoOther(t *testing.T) {
 		synctest.Wait()
 		w.want(service("shop", 2, "odd"), service("cart", 2, ""), service("new", 1, ""), fleet.Service{Name: "old", Gone: true})
 		later(time.Minute)
-		if got := names(w.routes); got != "cart-2 new-1 shop-1" || w.onDisk(t) != got || w.slots["shop"][0].Version != "v1" {
+		if got := w.routed(); got != "cart-2 new-1 shop-1" || w.onDisk(t) != got || w.slots["shop"][0].Version != "v1" {
 			t.Fatalf("routes of %s, on the disk %s", got, w.onDisk(t))
 		}
 		if o := a.Observe(); o.Services[0].Name != "shop" || o.Services[0].Generation != 1 {
@@ -353,7 +359,7 @@ func TestAServiceThatIsRefusedHoldsUpNoOther(t *testing.T) {
 		}
 	})
 	play(t, w, func(t *testing.T, a *Agent) { // restarted, it has what was in force
-		if got := names(w.routes); got != "cart-2 new-1 shop-1" {
+		if got := w.routed(); got != "cart-2 new-1 shop-1" {
 			t.Errorf("after a restart routes of %s", got)
 		}
 	})
@@ -374,15 +380,15 @@ func TestARestartServesWhatItCan(t *testing.T) {
 			}
 			play(t, w, func(t *testing.T, a *Agent) {
 				if got, want := len(w.routes) > 0, strings.Contains(saved, "cart"); got != want {
-					t.Errorf("routes of %q", names(w.routes))
+					t.Errorf("routes of %q", w.routed())
 				}
 				if told := strings.Contains(w.said.String(), "cannot be restored"); told != (saved != "") {
 					t.Errorf("said: %s", w.said.String())
 				}
 				w.want(service("cart", 2, ""))
 				later(time.Second)
-				if !strings.Contains(names(w.routes), "cart-2") {
-					t.Errorf("routes of %q", names(w.routes))
+				if !strings.Contains(w.routed(), "cart-2") {
+					t.Errorf("routes of %q", w.routed())
 				}
 			})
 		})

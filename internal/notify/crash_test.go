@@ -54,7 +54,7 @@ func TestCrashes(t *testing.T) {
 					spec := map[string]string{"chat": slackTo("chat", ""), "hook": hookTo("hook", "")}[channel]
 					w.apply(resource.KindNotifier, channel, spec)
 					p, stop := w.start()
-					p.commit = func(write store.Write, do func() error) error {
+					p.onCommit(func(write store.Write, do func() error) error {
 						if tt.before(write) {
 							p.die()
 						}
@@ -63,7 +63,7 @@ func TestCrashes(t *testing.T) {
 							p.die()
 						}
 						return err
-					}
+					})
 					w.answers(func(_ context.Context, on *plane, _ string, _ notify.Message, take func()) error {
 						if on == p && tt.sending == "before" {
 							p.die()
@@ -132,7 +132,7 @@ func TestStoreAway(t *testing.T) {
 				p, stop := w.start()
 				defer stop()
 				left := 20
-				p.commit = func(write store.Write, do func() error) error {
+				p.onCommit(func(write store.Write, do func() error) error {
 					if !tt.of(write) || left == 0 {
 						return do()
 					}
@@ -142,7 +142,7 @@ func TestStoreAway(t *testing.T) {
 						return errors.Join(do(), away)
 					}
 					return away
-				}
+				})
 				a := w.happens(rollout.EvHalted, "rollout/shop-1")
 				b := w.happens(rollout.EvHalted, "rollout/shop-2")
 				after(10 * time.Minute)
@@ -228,7 +228,7 @@ func TestTwoPlanes(t *testing.T) {
 		for range 3 {
 			p, stop := w.start()
 			defer stop()
-			p.commit = func(_ store.Write, do func() error) error {
+			p.onCommit(func(_ store.Write, do func() error) error {
 				err := do()
 				if errs.Is(err, errs.Conflict) {
 					w.mu.Lock()
@@ -236,7 +236,7 @@ func TestTwoPlanes(t *testing.T) {
 					w.mu.Unlock()
 				}
 				return err
-			}
+			})
 		}
 		var want []int64
 		for i := range 60 {

@@ -143,6 +143,13 @@ func (p *plane) alive() error {
 	return nil
 }
 
+// onCommit puts f in the way of what is written.
+func (p *plane) onCommit(f func(store.Write, func() error) error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commit = f
+}
+
 func (p *plane) Commit(ctx context.Context, w store.Write) (sealed []audit.Event, err error) {
 	do := func() error {
 		if err := p.alive(); err != nil {

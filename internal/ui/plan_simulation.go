@@ -11,10 +11,8 @@ import (
 	"github.com/ringfence/ringfence/internal/simulate"
 )
 
-const (
-	simRuns = 60 // few, so that the answer is there at once
-	simTime = 900 * time.Millisecond
-)
+// simRuns are few, so that the answer is there at once.
+const simRuns = 60
 
 // simQuestion is what is simulated, as it is typed.
 type simQuestion struct{ Traffic, Regression string }
@@ -61,10 +59,10 @@ func (s *Server) tryPlan(ctx context.Context, p *planPage) *simView {
 	select {
 	case s.trials <- struct{}{}:
 		defer func() { <-s.trials }()
-	case <-time.After(simTime):
+	case <-time.After(s.Simulate):
 		return &simView{Problem: "Other simulations are running; try again."}
 	}
-	ctx, cancel := context.WithTimeout(ctx, simTime)
+	ctx, cancel := context.WithTimeout(ctx, s.Simulate)
 	defer cancel()
 	rep, err := simulate.Run(ctx, c)
 	switch {

@@ -24,6 +24,7 @@ type Options struct {
 	Notifier  Notifier // nil: pages look for new events by themselves
 	Access    Access
 	Metrics   Metrics       // nil: no charts
+	Simulate  time.Duration // how long a page waits for a simulation; default 900 ms
 	Scrape    time.Duration // interval of scrapes, which says how fine charts can be; default 5s
 	Logger    *slog.Logger
 	Version   string
@@ -50,6 +51,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Simulate <= 0 {
+		o.Simulate = 900 * time.Millisecond
 	}
 	if o.Scrape <= 0 {
 		o.Scrape = 5 * time.Second
