@@ -15,6 +15,7 @@ import (
 	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/manifest"
+	"github.com/ringfence/ringfence/internal/resource"
 )
 
 func flagsCommand(e *env) *cobra.Command {
@@ -24,12 +25,12 @@ func flagsCommand(e *env) *cobra.Command {
 		Example: `  ringfence flags lint --config flags.yaml
   ringfence flags eval --config flags.json --key new-checkout --context '{"targetingKey":"carol"}'`,
 	})
-	cmd.AddCommand(flagsEvalCommand(e), flagsLintCommand(e))
+	cmd.AddCommand(flagsEvalCommand(e), flagsLintCommand(e), flagsMatrixCommand(e))
 	return cmd
 }
 
 // evaluation is what flags eval was asked.
-type evaluation struct{ config, key, context, want string }
+type evaluation struct{ config, key, context, want, environment string }
 
 func flagsEvalCommand(e *env) *cobra.Command {
 	var a evaluation
@@ -50,6 +51,7 @@ keep its sound flags from being evaluated; use flags lint to refuse them.`,
 	f.StringVar(&a.config, "config", "", "file of flags, JSON or YAML, or - for standard input")
 	f.StringVar(&a.key, "key", "", "key of the flag")
 	f.StringVar(&a.context, "context", "{}", "evaluation context, a JSON object with targetingKey and attributes")
+	f.StringVar(&a.environment, "environment", "", "for which environment, when the file tells of several")
 	f.StringVar(&a.want, "type", "any", "type that is asked for: any, boolean, string, number or object")
 	_ = cmd.MarkFlagRequired("config") // the flags are there: they were added above
 	_ = cmd.MarkFlagRequired("key")
@@ -65,7 +67,7 @@ func evaluateFlag(e *env, cmd *cobra.Command, a evaluation) error {
 	if err != nil {
 		return err
 	}
-	set, problems, err := loadFlags(a.config, cmd.InOrStdin())
+	set, problems, err := loadFlags(a.config, cmd.InOrStdin(), a.environment)
 	if err != nil {
 		return err
 	}
@@ -109,22 +111,31 @@ func evaluationContext(raw string) (*exposure.Context, error) {
 	return ctx, nil
 }
 
-// loadFlags reads a file of flags; the problems are those that leave something to evaluate.
-func loadFlags(path string, stdin io.Reader) (*flag.Set, []manifest.Problem, error) {
+// loadFlags reads a file of flags; the problems are those that leave something to evaluate. What only Ringfence has in a file
+// without any problem is worked in, as it is for the environment before a ramp or an experiment begins.
+func loadFlags(path string, stdin io.Reader, environment string) (*flag.Set, []manifest.Problem, error) {
 	src, err := readFlags(path, stdin)
 	if err != nil {
 		return nil, nil, err
 	}
-	doc, problems := manifest.ReadDocument(src, flag.MaxBytes)
+	file, problems := manifest.ReadDocument(src, flag.MaxBytes)
 	if len(problems) > 0 {
 		return nil, nil, errs.Wrap(errs.Invalid, manifest.Problems(problems), "the flags cannot be read")
 	}
-	set, found := flag.Parse(doc.Raw)
-	problems = doc.Locate(found)
-	if set == nil {
-		return nil, nil, errs.Wrap(errs.Invalid, manifest.Problems(problems), "the flags cannot be read")
+	raw := file.Raw
+	doc, found := flag.ParseDocument(raw)
+	if len(found) == 0 {
+		if raw, found = flag.Lower(doc, environment, flag.Live{}); raw == nil {
+			return nil, nil, errs.Wrap(errs.Invalid, resource.Problems(found), "the flags cannot be read")
+		}
 	}
-	return set, problems, nil
+	if set, more := flag.Parse(raw); set != nil {
+		if len(found) == 0 {
+			found = more
+		}
+		return set, file.Locate(found), nil
+	}
+	return nil, nil, errs.Wrap(errs.Invalid, manifest.Problems(file.Locate(found)), "the flags cannot be read")
 }
 
 func readFlags(path string, stdin io.Reader) (manifest.Source, error) {
@@ -192,35 +203,35 @@ type checked struct {
 
 func flagsLintCommand(e *env) *cobra.Command {
 	var paths []string
+	var plain bool
 	cmd := &cobra.Command{
 		Use:   "lint --config FILE…",
 		Short: "Check files of flags",
 		Long: `Checks files of flags against flagd's schema, and for what flagd finds out only when a flag is evaluated: variants that do
-not exist, evaluators that do not exist, keys that stand twice. Everything that is wrong is told with its line, field
-and what was expected. The exit status is 2 when anything is.`,
+not exist, evaluators that do not exist, keys that stand twice, prerequisites that go round in a circle. Everything
+that is wrong is told with its line, field and what was expected. The exit status is 2 when anything is.
+
+Fields that only Ringfence has, such as owner or prerequisites, are refused with --plain: a file that passes then can be
+given to flagd as it is.`,
 		Example: "  ringfence flags lint --config flags.yaml --config more.json",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return lintFlags(e, cmd, paths) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return lintFlags(e, cmd, paths, plain) },
 	}
 	cmd.Flags().StringArrayVar(&paths, "config", nil, "file of flags, JSON or YAML, or - for standard input; may be given several times")
+	cmd.Flags().BoolVar(&plain, "plain", false, "accept only what flagd itself reads")
 	_ = cmd.MarkFlagRequired("config") // the flag is there: it was added above
 	return cmd
 }
 
-func lintFlags(e *env, cmd *cobra.Command, paths []string) error {
+func lintFlags(e *env, cmd *cobra.Command, paths []string, plain bool) error {
 	results, wrong := make([]checked, 0, len(paths)), 0
 	for _, path := range paths {
 		r := checked{File: path, Problems: []manifest.Problem{}}
-		set, problems, err := loadFlags(path, cmd.InOrStdin())
-		var fatal manifest.Problems
-		switch {
-		case errors.As(err, &fatal):
-			problems = fatal
-		case err != nil:
+		n, problems, err := checkFlags(path, cmd.InOrStdin(), plain)
+		if err != nil {
 			return err
-		default:
-			r.Flags = set.Len()
 		}
+		r.Flags = n
 		r.Problems = append(r.Problems, problems...)
 		wrong += len(problems)
 		results = append(results, r)
@@ -229,6 +240,30 @@ func lintFlags(e *env, cmd *cobra.Command, paths []string) error {
 		return err
 	}
 	return errs.E(errs.Invalid, "%s wrong in %s", counted(wrong, "thing is", "things are"), strings.Join(paths, ", "))
+}
+
+// checkFlags counts the flags of a file and tells all that is wrong with it.
+func checkFlags(path string, stdin io.Reader, plain bool) (int, []manifest.Problem, error) {
+	src, err := readFlags(path, stdin)
+	if err != nil {
+		return 0, nil, err
+	}
+	file, problems := manifest.ReadDocument(src, flag.MaxBytes)
+	if len(problems) > 0 {
+		return 0, problems, nil
+	}
+	if plain {
+		set, found := flag.Parse(file.Raw)
+		if set == nil {
+			return 0, file.Locate(found), nil
+		}
+		return set.Len(), file.Locate(found), nil
+	}
+	doc, found := flag.ParseDocument(file.Raw)
+	if doc == nil {
+		return 0, file.Locate(found), nil
+	}
+	return len(doc.Flags), file.Locate(found), nil
 }
 
 func showChecked(w io.Writer, results []checked) {

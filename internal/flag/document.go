@@ -118,9 +118,9 @@ func ParseDocument(raw []byte) (*Document, []resource.Problem) {
 // Keys returns the keys of all flags, sorted.
 func (d *Document) Keys() []string { return slices.Sorted(maps.Keys(d.Flags)) }
 
-// HasEnvironment reports whether a name is an environment of the set.
+// HasEnvironment reports whether a name is an environment of the set. The empty one stands for the set without overrides.
 func (d *Document) HasEnvironment(name string) bool {
-	return len(d.Environments) == 0 || slices.Contains(d.Environments, name)
+	return name == "" || len(d.Environments) == 0 || slices.Contains(d.Environments, name)
 }
 
 // Plan returns how the flag is brought to the users of an environment, nil when it is not by rings.
