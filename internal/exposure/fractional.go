@@ -20,7 +20,7 @@ func compileFractional(c *compiler, args arguments) (node, error) {
 		if err != nil {
 			return node{}, err
 		}
-		hash, first = hashOf(key, hash), 1
+		hash, first = c.hashOf(key, hash), 1
 	}
 	shares, constant := make([]share, 0, len(args.list)), true
 	for i := first; i < len(args.list); i++ {
@@ -150,6 +150,9 @@ func pickConstant(hash hashExpr, shares []share) expr {
 type hashExpr func(scope) (uint32, bool)
 
 func (c *compiler) defaultHash() hashExpr {
+	if c.opts.Bucketing == V3 {
+		return c.defaultHashV3()
+	}
 	switch {
 	case c.loops > 0:
 	case c.opts.FlagKey != "":
@@ -166,8 +169,35 @@ func (c *compiler) defaultHash() hashExpr {
 	}
 }
 
-// hashOf hashes the text that n gives. Of a cat it takes the parts one by one, the constant ones beforehand.
-func hashOf(n node, otherwise hashExpr) hashExpr {
+// defaultHashV3 is of the list of the flag's and the targeting key.
+func (c *compiler) defaultHashV3() hashExpr {
+	pair := hash32{}.addCBORHead(cborList, 2)
+	switch {
+	case c.loops > 0:
+		return func(s scope) (uint32, bool) { // the item stands for the context
+			flag, key := s.loop.name(flagdName).field("flagKey"), s.loop.name(keyName)
+			return pair.addCBORText(flag.str).addCBORText(key.str).sum(), key.kind == String && key.str != ""
+		}
+	case c.opts.FlagKey != "":
+		start := pair.addCBORText(c.opts.FlagKey)
+		return func(s scope) (uint32, bool) {
+			return start.addCBORText(s.ctx.TargetingKey).sum(), s.ctx.TargetingKey != ""
+		}
+	}
+	return func(s scope) (uint32, bool) {
+		return pair.addCBORText(s.ctx.FlagKey).addCBORText(s.ctx.TargetingKey).sum(), s.ctx.TargetingKey != ""
+	}
+}
+
+// hashOf hashes what n gives: in V3 any value but null and lists, in V2 a text. Of a cat it then takes the parts one by one,
+// the constant ones beforehand.
+func (c *compiler) hashOf(n node, otherwise hashExpr) hashExpr {
+	if c.opts.Bucketing == V3 {
+		return func(s scope) (uint32, bool) {
+			v := n.eval(s)
+			return hash32{}.addCBOR(v).sum(), v.kind != Null && v.kind != List
+		}
+	}
 	if n.parts == nil {
 		return func(s scope) (uint32, bool) {
 			v := n.eval(s)

@@ -49,3 +49,19 @@ func (m hash32) sum() uint32 {
 
 // bucket maps a hash to 0 … total-1 evenly, as flagd does since its version 2 of bucketing.
 func bucket(hash uint32, total uint64) uint64 { return uint64(hash) * total >> 32 }
+
+func (m hash32) addByte(b byte) hash32 {
+	m.tail |= uint32(b) << (8 * (m.n & 3))
+	if m.n++; m.n&3 == 0 {
+		m.h, m.tail = mix(m.h, m.tail), 0
+	}
+	return m
+}
+
+// addBytes adds the lowest bytes of v, the highest of them first.
+func (m hash32) addBytes(v uint64, count int) hash32 {
+	for i := count - 1; i >= 0; i-- {
+		m = m.addByte(byte(v >> (8 * i)))
+	}
+	return m
+}

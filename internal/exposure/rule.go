@@ -29,6 +29,8 @@ type Options struct {
 	MaxBytes int
 	// FlagKey is the key of the flag whose rule this is, $flagd.flagKey; the context's FlagKey then does not matter.
 	FlagKey string
+	// Bucketing is the version by which fractional places users; empty is V2.
+	Bucketing Bucketing
 }
 
 // Rule is a compiled rule. It may be used by many at once.

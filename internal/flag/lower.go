@@ -126,7 +126,7 @@ func (l *lowerer) checked(f *Definition) any {
 		err = fmt.Errorf("the rule has %d bytes when it is put together, at most %d are allowed", len(raw), maxRule)
 	}
 	if err == nil {
-		_, err = exposure.CompileRule(raw, exposure.Options{Evaluators: l.evaluators, FlagKey: f.Key, MaxBytes: maxRule})
+		_, err = exposure.CompileRule(raw, exposure.Options{Evaluators: l.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: l.doc.Bucketing})
 	}
 	if err != nil {
 		l.bad(at, "", "%s", err)
