@@ -11,13 +11,15 @@ import (
 
 // Limits on what comes from outside.
 const (
-	MaxEvents     = 5_000   // in a request
+	MaxEvents     = 5_000   // in a request of ours
+	maxOTLPEvents = 20_000  // in one of OpenTelemetry's, whose collectors send larger batches
 	maxBody       = 4 << 20 // bytes of a request, and of what it unpacks to
-	MaxKey        = 512     // bytes of a targeting key
-	maxName       = 256     // bytes of a flag, variant, metric or set
-	maxID         = 256     // bytes of an event's id or an Idempotency-Key
-	maxAttributes = 16      // of an event's context
-	maxAttribute  = 256     // bytes of an attribute's name, and of its value
+	maxOTLPBody   = 8 << 20
+	MaxKey        = 512 // bytes of a targeting key
+	maxName       = 256 // bytes of a flag, variant, metric or set
+	maxID         = 256 // bytes of an event's id or an Idempotency-Key
+	maxAttributes = 16  // of an event's context
+	maxAttribute  = 256 // bytes of an attribute's name, and of its value
 	maxAhead      = time.Hour
 )
 
@@ -68,7 +70,7 @@ func (e *Event) check(oldest, latest time.Time) *wrong {
 		}
 	}
 	switch {
-	case math.IsNaN(e.Value) || math.IsInf(e.Value, 0):
+	case !finite(e.Value):
 		return wrongf("value", "expected a finite number")
 	case e.Time.Before(oldest):
 		return wrongf("time", "%s is older than events are kept, expected %s or later", e.Time.UTC().Format(time.RFC3339), oldest.UTC().Format(time.RFC3339))
@@ -116,8 +118,8 @@ func (b *Batch) check(oldest, latest time.Time) error {
 	if w := checkText("Idempotency-Key", b.Key, maxID, true); w != nil {
 		return errs.E(errs.Invalid, "%s", w.Error())
 	}
-	if len(b.Events) > MaxEvents {
-		return errs.E(errs.Invalid, "%d events, expected at most %d", len(b.Events), MaxEvents)
+	if len(b.Events) > maxOTLPEvents {
+		return errs.E(errs.Invalid, "%d events, expected at most %d", len(b.Events), maxOTLPEvents)
 	}
 	for i := range b.Events {
 		if w := b.Events[i].check(oldest, latest); w != nil {
@@ -132,3 +134,6 @@ type refused struct{ field, msg string }
 
 func (r *refused) Error() string { return r.field + ": " + r.msg }
 func (r *refused) Unwrap() error { return errs.E(errs.Invalid, "nothing of the batch was taken") }
+
+// finite reports whether a number is one.
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
