@@ -3,6 +3,7 @@ package ofrep
 import (
 	"bytes"
 	"fmt"
+	"github.com/ringfence/ringfence/internal/flaggate"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -39,7 +40,7 @@ func (s sink) Write(b []byte) (int, error) { return len(b), nil }
 func (s sink) WriteHeader(int)             {}
 
 func benchmark(b *testing.B, path string) {
-	h := New(Options{Source: newFeed(b, thousand()), Environment: "prod"})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(b, thousand()), Environment: "prod"}})
 	body := again{bytes.NewReader([]byte(someone))}
 	r := httptest.NewRequest(http.MethodPost, path, body)
 	w := sink{http.Header{}}
@@ -59,7 +60,7 @@ func BenchmarkBulk1000(b *testing.B)    { benchmark(b, "/ofrep/v1/evaluate/flags
 
 // The answer for one flag costs few allocations: the body's text, and numbers and text that go into a map.
 func TestAllocations(t *testing.T) {
-	h := New(Options{Source: newFeed(t, thousand()), Environment: "prod"})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, thousand()), Environment: "prod"}})
 	body := again{bytes.NewReader([]byte(someone))}
 	r := httptest.NewRequest(http.MethodPost, "/ofrep/v1/evaluate/flags/flag-0001", body)
 	w := sink{http.Header{}}

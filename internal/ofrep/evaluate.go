@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/flaggate"
 )
 
 // single answers for one flag.
 func (h *Handler) single(w http.ResponseWriter, r *http.Request) {
 	key, ok := flagKey(r.URL)
 	if !ok {
-		refuse(w, "", &refusal{status: http.StatusBadRequest, code: flag.General, details: "the flag's key cannot be read"})
+		refuse(w, "", &flaggate.Refusal{Status: http.StatusBadRequest, Code: flag.General, Details: "the flag's key cannot be read"})
 		return
 	}
 	a := pool.Get().(*asked)
@@ -47,7 +48,7 @@ func (a *answers) one(key string, q *asked, browser bool) (status int, body []by
 }
 
 // understand reads a request up to what is to be evaluated, and for whom.
-func (h *Handler) understand(r *http.Request, a *asked) (*flag.View, flag.Client, *refusal) {
+func (h *Handler) understand(r *http.Request, a *asked) (*flag.View, flag.Client, *flaggate.Refusal) {
 	c, bad := h.who(r)
 	if bad != nil {
 		return nil, c, bad
@@ -55,7 +56,7 @@ func (h *Handler) understand(r *http.Request, a *asked) (*flag.View, flag.Client
 	if bad = a.read(r, h.o.MaxBody); bad != nil {
 		return nil, c, bad
 	}
-	if bad = h.user(r, c, a); bad != nil {
+	if bad = h.gate.User(r.Context(), r.Header, c, &a.ctx, a.token); bad != nil {
 		return nil, c, bad
 	}
 	view, bad := h.view(r, c)
@@ -129,13 +130,13 @@ func matches(header, tag string) bool {
 const patience = 250 * time.Millisecond
 
 // fresh waits a moment when the client was told of flags that are not here yet.
-func (h *Handler) fresh(r *http.Request, c flag.Client, view *flag.View) (*flag.View, *refusal) {
+func (h *Handler) fresh(r *http.Request, c flag.Client, view *flag.View) (*flag.View, *flaggate.Refusal) {
 	query := r.URL.Query()
 	told := query.Get("flagConfigEtag")
 	if told == "" || told == view.Hash || h.cache.of(view, h.now).changed > when(query.Get("flagConfigLastModified")) {
 		return view, nil
 	}
-	changes, cancel := h.o.Source.Watch(c.Environment)
+	changes, cancel := h.gate.Source.Watch(c.Environment)
 	defer cancel()
 	late := time.NewTimer(patience)
 	defer late.Stop()
@@ -168,17 +169,11 @@ func when(text string) int64 {
 // streamAddress is where the client is told of changes to what it just got.
 func (h *Handler) streamAddress(r *http.Request, c flag.Client, view *flag.View) string {
 	query := url.Values{"etag": {view.Hash}}
-	if s := r.Header.Get("Flagd-Selector"); s != "" {
-		query.Set("selector", s)
-	} else if id := r.Header.Get("X-Flag-Set"); id != "" {
-		query.Set("selector", "flagSetId="+id)
+	if selector := flaggate.Selector(r.Header); selector != "" {
+		query.Set("selector", selector)
 	}
-	if h.o.Keys != nil && c.Scope == flag.Browser {
-		key := r.Header.Get("X-API-Key")
-		if key == "" {
-			key = strings.TrimSpace(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
-		}
-		query.Set("key", key)
+	if h.gate.Keys != nil && c.Scope == flag.Browser {
+		query.Set("key", flaggate.Key(r.Header))
 	}
 	return streamPath + "?" + query.Encode()
 }

@@ -9,10 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/flaggate"
 )
 
 func TestSingle(t *testing.T) {
-	h := New(Options{Source: newFeed(t, shop), Environment: "prod"})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Environment: "prod"}})
 	meta := `"metadata":{"flagSetId":"shop","version":"7"}`
 	for _, c := range []struct {
 		name, path, body string
@@ -52,7 +53,7 @@ func TestSingle(t *testing.T) {
 }
 
 func TestBulk(t *testing.T) {
-	h := New(Options{Source: newFeed(t, shop), Environment: "prod"})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Environment: "prod"}})
 	w := ask(h, "/ofrep/v1/evaluate/flags", `{"context":{"targetingKey":"x"}}`)
 	if w.Code != 200 || strings.Count(w.Body.String(), `"key":`) != 10 {
 		t.Fatalf("%d %s", w.Code, w.Body)
@@ -72,7 +73,7 @@ func TestBulk(t *testing.T) {
 // The tag is another whenever the answer is, and the same when the answer is.
 func TestETag(t *testing.T) {
 	f := newFeed(t, shop)
-	h := New(Options{Source: f, Environment: "prod"})
+	h := New(Options{Gate: &flaggate.Gate{Source: f, Environment: "prod"}})
 	get := func(body string, headers ...string) (int, string, string) {
 		w := ask(h, "/ofrep/v1/evaluate/flags", body, headers...)
 		return w.Code, w.Header().Get("ETag"), w.Body.String()
@@ -103,7 +104,7 @@ func TestETag(t *testing.T) {
 }
 
 func TestWhoMayAsk(t *testing.T) {
-	h := New(Options{Source: newFeed(t, shop, `{"flags":{"mine":{"state":"ENABLED","variants":{"on":true},"defaultVariant":"on"}}}`), Keys: clients})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop, `{"flags":{"mine":{"state":"ENABLED","variants":{"on":true},"defaultVariant":"on"}}}`), Keys: clients}})
 	const static = "/ofrep/v1/evaluate/flags/static"
 	for _, c := range []struct {
 		name, path string
@@ -147,7 +148,7 @@ func TestWhoMayAsk(t *testing.T) {
 }
 
 func TestTargetingKeyIsDemanded(t *testing.T) {
-	h := New(Options{Source: newFeed(t, shop), Environment: "prod", RequireKey: true})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Environment: "prod", RequireKey: true}})
 	w := ask(h, "/ofrep/v1/evaluate/flags/static", `{"context":{"targetingKey":""}}`)
 	if want := `{"key":"static","errorCode":"TARGETING_KEY_MISSING","errorDetails":"the context has no targetingKey"}`; w.Code != 400 || w.Body.String() != want {
 		t.Errorf("%d %s", w.Code, w.Body)
@@ -158,7 +159,7 @@ func TestTargetingKeyIsDemanded(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	h := New(Options{Source: newFeed(t, shop), Keys: clients, Rate: 0.1, Burst: 2})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Keys: clients, Rate: 0.1, Burst: 2}})
 	post := func(key, body string) *httptest.ResponseRecorder {
 		return ask(h, "/ofrep/v1/evaluate/flags/static", body, "X-API-Key", key)
 	}
@@ -181,7 +182,7 @@ func TestLimits(t *testing.T) {
 }
 
 func TestOtherRequests(t *testing.T) {
-	h := New(Options{Source: newFeed(t, shop), Environment: "prod", Origins: []string{"https://shop.example"}})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Environment: "prod"}, Origins: []string{"https://shop.example"}})
 	for _, c := range []struct {
 		method, path, origin string
 		status               int
@@ -214,8 +215,7 @@ func TestOtherRequests(t *testing.T) {
 // What the server knows of a user wins over what the client says, a header over both.
 func TestContextOfTheServer(t *testing.T) {
 	var seen []string
-	h := New(Options{Source: newFeed(t, shop), Environment: "prod", Context: map[string]any{"email": "x@example.com"},
-		Headers: map[string]string{"X-Mail": "email", "X-User": "targetingKey"}, Asked: func(env, key string) { seen = append(seen, env+" "+key) }})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Environment: "prod", Context: map[string]any{"email": "x@example.com"}, Headers: map[string]string{"X-Mail": "email", "X-User": "targetingKey"}}, Asked: func(env, key string) { seen = append(seen, env+" "+key) }})
 	variant := func(path, body string, headers ...string) string {
 		_, after, _ := strings.Cut(ask(h, "/ofrep/v1/evaluate/flags/"+path, body, headers...).Body.String(), `"variant":"`)
 		name, _, _ := strings.Cut(after, `"`)
@@ -236,7 +236,7 @@ func TestContextOfTheServer(t *testing.T) {
 	}
 }
 
-var _ Keys = clients
+var _ flaggate.Keys = clients
 
 type nobody struct{}
 

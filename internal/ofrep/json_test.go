@@ -2,6 +2,7 @@ package ofrep
 
 import (
 	"encoding/json"
+	"github.com/ringfence/ringfence/internal/flaggate"
 	"reflect"
 	"strings"
 	"testing"
@@ -58,7 +59,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add(`{"context":` + text + `}`)
 		f.Add(`{"context":{"targetingKey":` + text + `}}`)
 	}
-	h := New(Options{Source: newFeed(f, shop), Environment: "prod"})
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(f, shop), Environment: "prod"}})
 	f.Fuzz(func(t *testing.T, body string) {
 		a := pool.Get().(*asked)
 		defer a.release()
@@ -67,8 +68,8 @@ func FuzzRequest(f *testing.F) {
 			Context map[string]any `json:"context"`
 		}
 		if bad == nil && utf8.ValidString(body) && strings.Count(body, `"context"`) == 1 && !strings.Contains(body, `\`) && json.Unmarshal([]byte(body), &want) == nil {
-			key, _ := want.Context[keyField].(string)
-			delete(want.Context, keyField)
+			key, _ := want.Context[flaggate.TargetingKey].(string)
+			delete(want.Context, flaggate.TargetingKey)
 			if _, ok := want.Context[tokenField].(string); ok {
 				delete(want.Context, tokenField)
 			}

@@ -2,6 +2,7 @@ package ofrep
 
 import (
 	"bytes"
+	"github.com/ringfence/ringfence/internal/flaggate"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -46,7 +47,7 @@ func schemas(t *testing.T) func(name, reply string) {
 func TestRepliesAreTheProtocols(t *testing.T) {
 	check := schemas(t)
 	f := newFeed(t, shop)
-	open := New(Options{Source: f, Environment: "prod"})
+	open := New(Options{Gate: &flaggate.Gate{Source: f, Environment: "prod"}})
 	for _, context := range []string{`{}`, `{"targetingKey":"alice","email":"x@example.com","choice":"x","plan":"half"}`, `{"targetingKey":"","choice":[1]}`} {
 		body := `{"context":` + context + `}`
 		check("bulk", ask(open, "/ofrep/v1/evaluate/flags", body).Body.String())
@@ -56,7 +57,7 @@ func TestRepliesAreTheProtocols(t *testing.T) {
 		}
 	}
 	check("missing", ask(open, "/ofrep/v1/evaluate/flags/none", `{}`).Body.String())
-	keyed := New(Options{Source: f, Keys: clients, RequireKey: true, Rate: 0.001, Burst: 10})
+	keyed := New(Options{Gate: &flaggate.Gate{Source: f, Keys: clients, RequireKey: true, Rate: 0.001, Burst: 10}})
 	for _, c := range []struct {
 		schema, path, body, key string
 		status                  int

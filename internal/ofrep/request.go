@@ -5,16 +5,13 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/flaggate"
 )
 
-const (
-	keyField   = "targetingKey"
-	tokenField = "targetingToken"
-)
+const tokenField = "targetingToken"
 
 // asked is a request that was read. It is used again for another when it was answered.
 type asked struct {
@@ -39,23 +36,16 @@ func (a *asked) release() {
 	pool.Put(a)
 }
 
-// refusal is why a request is not answered.
-type refusal struct {
-	status  int
-	code    flag.Code
-	details string
-	wait    time.Duration // until it makes sense to try again
+func tooLarge() *flaggate.Refusal {
+	return &flaggate.Refusal{Status: http.StatusRequestEntityTooLarge, Code: flaggate.InvalidContext, Details: "the request is too large"}
 }
 
-// codes that only requests can have.
-const invalidContext flag.Code = "INVALID_CONTEXT"
-
-func tooLarge() *refusal {
-	return &refusal{status: http.StatusRequestEntityTooLarge, code: invalidContext, details: "the request is too large"}
+func malformed(code flag.Code, details string) *flaggate.Refusal {
+	return &flaggate.Refusal{Status: http.StatusBadRequest, Code: code, Details: details}
 }
 
 // read reads the body.
-func (a *asked) read(r *http.Request, limit int64) *refusal {
+func (a *asked) read(r *http.Request, limit int64) *flaggate.Refusal {
 	if r.ContentLength > limit {
 		return tooLarge()
 	}
@@ -76,18 +66,18 @@ func (a *asked) read(r *http.Request, limit int64) *refusal {
 		case errors.As(err, &beyond):
 			return tooLarge()
 		case err != nil:
-			return &refusal{status: http.StatusBadRequest, code: flag.ParseError, details: "the request broke off"}
+			return malformed(flag.ParseError, "the request broke off")
 		}
 	}
 }
 
 // parse reads {"context": {…}}. What else stands in the body is for others.
-func (a *asked) parse(body string) *refusal {
+func (a *asked) parse(body string) *flaggate.Refusal {
 	r := reader{text: body}
 	if r.next() == 0 && r.at == len(body) {
 		return nil
 	}
-	var wrong *refusal
+	var wrong *flaggate.Refusal
 	err := r.object(0, func(name string) error {
 		if name != "context" {
 			_, err := r.value(1)
@@ -107,7 +97,7 @@ func (a *asked) parse(body string) *refusal {
 				return err
 			})
 		}
-		wrong = &refusal{status: http.StatusBadRequest, code: invalidContext, details: "the context is not an object"}
+		wrong = malformed(flaggate.InvalidContext, "the context is not an object")
 		_, err := r.value(1)
 		return err
 	})
@@ -115,17 +105,17 @@ func (a *asked) parse(body string) *refusal {
 		err = r.end()
 	}
 	if err != nil {
-		return &refusal{status: http.StatusBadRequest, code: flag.ParseError, details: "the body is " + err.Error()}
+		return malformed(flag.ParseError, "the body is "+err.Error())
 	}
 	return wrong
 }
 
-func (a *asked) attribute(name string, v any) *refusal {
+func (a *asked) attribute(name string, v any) *flaggate.Refusal {
 	switch name {
-	case keyField:
+	case flaggate.TargetingKey:
 		text, ok := v.(string)
 		if !ok && v != nil {
-			return &refusal{status: http.StatusBadRequest, code: invalidContext, details: "targetingKey is not text"}
+			return malformed(flaggate.InvalidContext, "targetingKey is not text")
 		}
 		a.ctx.TargetingKey = text
 	case tokenField:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/flaggate"
 )
 
 // writeLimit is how long a client may take to receive an event.
@@ -22,14 +23,14 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 		case h.streams <- struct{}{}:
 			defer func() { <-h.streams }()
 		default:
-			bad = &refusal{status: http.StatusTooManyRequests, code: flag.General, details: "too many streams are open", wait: 5 * time.Second}
+			bad = &flaggate.Refusal{Status: http.StatusTooManyRequests, Code: flag.General, Details: "too many streams are open", Wait: 5 * time.Second}
 		}
 	}
 	if bad != nil {
 		refuse(w, "", bad)
 		return
 	}
-	changes, cancel := h.o.Source.Watch(c.Environment)
+	changes, cancel := h.gate.Source.Watch(c.Environment)
 	defer cancel()
 	head := w.Header()
 	head.Set("Content-Type", "text/event-stream")

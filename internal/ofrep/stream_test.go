@@ -3,6 +3,7 @@ package ofrep
 import (
 	"bufio"
 	"context"
+	"github.com/ringfence/ringfence/internal/flaggate"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -54,7 +55,7 @@ func until(t *testing.T, lines <-chan string, prefix string) string {
 
 func TestStream(t *testing.T) {
 	f := newFeed(t, shop)
-	h := New(Options{Source: f, Keys: clients, KeepAlive: 50 * time.Millisecond})
+	h := New(Options{Gate: &flaggate.Gate{Source: f, Keys: clients}, KeepAlive: 50 * time.Millisecond})
 	server := httptest.NewServer(h)
 	defer server.Close()
 	defer h.Close()
@@ -94,7 +95,7 @@ func TestStream(t *testing.T) {
 
 func TestStreamIsRefused(t *testing.T) {
 	f := newFeed(t, shop)
-	h := New(Options{Source: f, Keys: clients, MaxStreams: 1})
+	h := New(Options{Gate: &flaggate.Gate{Source: f, Keys: clients}, MaxStreams: 1})
 	server := httptest.NewServer(h)
 	defer server.Close()
 	defer h.Close()
@@ -120,7 +121,7 @@ func TestStreamIsRefused(t *testing.T) {
 // Who was told of flags by another server gets them here, too, when they come in a moment.
 func TestFresh(t *testing.T) {
 	f := newFeed(t, shop)
-	h := New(Options{Source: f, Environment: "prod"})
+	h := New(Options{Gate: &flaggate.Gate{Source: f, Environment: "prod"}})
 	before := f.snapshot.All().Hash
 	next := strings.ReplaceAll(shop, `"risk": 2`, `"risk": 3`)
 	other := newFeed(t, next).snapshot.All().Hash

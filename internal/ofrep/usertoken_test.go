@@ -2,6 +2,7 @@ package ofrep
 
 import (
 	"crypto/ed25519"
+	"github.com/ringfence/ringfence/internal/flaggate"
 	"strings"
 	"testing"
 	"time"
@@ -37,9 +38,9 @@ func signed(t *testing.T, algorithm jose.SignatureAlgorithm, key any, kid string
 }
 
 func TestSignedUser(t *testing.T) {
-	users := Tokens{Audience: "flags", Now: func() time.Time { return noon },
-		Keys: map[string][]UserKey{"app": {{ID: "h", Secret: secret}, {ID: "e", Public: public}}, "web": {{Secret: []byte("another secret, not of this client")}}}}
-	h := New(Options{Source: newFeed(t, shop), Keys: clients, Users: users})
+	users := flaggate.Tokens{Audience: "flags", Now: func() time.Time { return noon },
+		Keys: map[string][]flaggate.UserKey{"app": {{ID: "h", Secret: secret}, {ID: "e", Public: public}}, "web": {{Secret: []byte("another secret, not of this client")}}}}
+	h := New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Keys: clients, Users: users}})
 	claims := jwt.Claims{Subject: "alice", Expiry: inAnHour, Audience: jwt.Audience{"flags"}}
 	with := func(change func(*jwt.Claims)) jwt.Claims {
 		c := claims
@@ -84,10 +85,10 @@ func TestSignedUser(t *testing.T) {
 	if w := ask(h, "/ofrep/v1/evaluate/flags/who", body, "X-API-Key", "signed"); w.Code != 200 || !strings.Contains(w.Body.String(), `"alice"`) {
 		t.Errorf("in the context: %d %s", w.Code, w.Body)
 	}
-	if w := ask(New(Options{Source: newFeed(t, shop), Keys: clients}), "/ofrep/v1/evaluate/flags/who", body, "X-API-Key", "signed"); w.Code != 403 {
+	if w := ask(New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Keys: clients}}), "/ofrep/v1/evaluate/flags/who", body, "X-API-Key", "signed"); w.Code != 403 {
 		t.Errorf("without a port: %d %s", w.Code, w.Body)
 	}
-	if w := ask(New(Options{Source: newFeed(t, shop), Keys: clients, Users: nobody{}}), "/ofrep/v1/evaluate/flags/who", body, "X-API-Key", "signed"); w.Code != 403 {
+	if w := ask(New(Options{Gate: &flaggate.Gate{Source: newFeed(t, shop), Keys: clients, Users: nobody{}}}), "/ofrep/v1/evaluate/flags/who", body, "X-API-Key", "signed"); w.Code != 403 {
 		t.Errorf("nobody's token: %d %s", w.Code, w.Body)
 	}
 }
