@@ -27,7 +27,7 @@ func Adjusted(c Correction, ps []float64) []float64 {
 	case BenjaminiHochberg: // step up: each is at most the one after
 		last := 1.0
 		for k, i := range slices.Backward(order) {
-			last = min(last, ps[i]*m/float64(k+1))
+			last = min(last, ps[i]*(m/float64(k+1)))
 			out[i] = last
 		}
 	}
