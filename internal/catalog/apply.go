@@ -11,6 +11,7 @@ import (
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
 )
@@ -93,6 +94,9 @@ func (c *Catalog) canonical(set []resource.Resource) ([]resource.Resource, []res
 		if len(ps) == 0 {
 			ps = c.windows(full)
 		}
+		if len(ps) == 0 && r.Kind == resource.KindFlagSet {
+			_, ps = flag.Of(full)
+		}
 		for _, p := range ps {
 			p.Index = i
 			problems = append(problems, p)
@@ -154,6 +158,7 @@ func judge(s state, set []resource.Resource) error {
 	stay := len(whole)
 	whole = append(whole, set...)
 	found := resource.Check(whole)
+	found = append(found, flagChanges(s, set, stay)...)
 	if len(found) == 0 {
 		found = compiles(whole, func(i int) bool { return segments || i >= stay })
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
 )
@@ -102,6 +103,9 @@ func (c *Catalog) writeRelease(ctx context.Context, name string, rel resource.Re
 
 // Release returns one release.
 func (c *Catalog) Release(ctx context.Context, service, version string) (resource.Release, error) {
+	if flag.IsSubject(service) {
+		return c.variant(ctx, service, version)
+	}
 	r, err := c.Get(ctx, resource.KindRelease, resource.ReleaseName(service, version))
 	if err != nil {
 		return resource.Release{}, err

@@ -6,12 +6,16 @@ import (
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/resource"
 )
 
-// Resolve returns a service with its plan and segments put in and every default filled in.
+// Resolve returns a service, or the exposure of a flag, with its plan and segments put in and every default filled in.
 func (c *Catalog) Resolve(ctx context.Context, service string) (resource.Resolved, error) {
+	if flag.IsSubject(service) {
+		return c.resolveFlag(ctx, service)
+	}
 	r, err := c.Get(ctx, resource.KindService, service)
 	if err != nil {
 		return resource.Resolved{}, err
@@ -20,8 +24,12 @@ func (c *Catalog) Resolve(ctx context.Context, service string) (resource.Resolve
 	if err != nil {
 		return resource.Resolved{}, err
 	}
-	labels := r.Metadata.Labels
-	if r, err = c.Get(ctx, resource.KindRingPlan, svc.Plan); err != nil {
+	return c.resolve(ctx, service, svc, r.Metadata.Labels)
+}
+
+func (c *Catalog) resolve(ctx context.Context, name string, svc resource.Service, labels map[string]string) (resource.Resolved, error) {
+	r, err := c.Get(ctx, resource.KindRingPlan, svc.Plan)
+	if err != nil {
 		return resource.Resolved{}, damaged(err)
 	}
 	plan, err := resource.As[resource.RingPlan](r)
@@ -36,12 +44,12 @@ func (c *Catalog) Resolve(ctx context.Context, service string) (resource.Resolve
 	if err != nil {
 		return resource.Resolved{}, err
 	}
-	resolved, err := Resolve(service, svc, plan, segmentsOf(all))
+	resolved, err := Resolve(name, svc, plan, segmentsOf(all))
 	if err != nil {
 		return resolved, err
 	}
 	resolved.Labels = labels
-	if resolved.Freezes, err = c.freezes(ctx, service, labels); err != nil {
+	if resolved.Freezes, err = c.freezes(ctx, name, labels); err != nil {
 		return resolved, err
 	}
 	resolved.Groups, err = c.groups(ctx, resolved.Rings)

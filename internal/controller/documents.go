@@ -52,6 +52,14 @@ func (b Bad) blames(label, other string) bool {
 	return label == other
 }
 
+// from begins with what everyone has before the first rollout.
+func (l Live) from(baseline string) Live {
+	if l.Stable == "" && baseline != "" && l.Count == 0 {
+		l.Stable, l.Good = baseline, []string{baseline}
+	}
+	return l
+}
+
 // taken is why a label is not released again without being forced.
 func (l Live) taken(label string) (Bad, bool) {
 	if b, ok := l.Bad[label]; ok {

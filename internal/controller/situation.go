@@ -67,6 +67,7 @@ func (c *Controller) situation(ctx context.Context, service string) (situation, 
 	if s.spec, err = c.Catalog.Resolve(ctx, service); err != nil {
 		return s, err
 	}
+	s.live.value = s.live.value.from(s.spec.Baseline)
 	if id := s.live.value.Rollout; id != "" {
 		if s.rollout, err = c.readRollout(ctx, id); err != nil {
 			return s, err
@@ -104,6 +105,10 @@ func (c *Controller) holds(sit situation, now time.Time) []rollout.Hold {
 	var holds []rollout.Hold
 	if sit.line.Stopped {
 		holds = append(holds, rollout.Hold{Kind: rollout.HoldLine, Reason: sit.line.Reason + " (" + sit.line.By + ")"})
+	}
+	if reach, next := sit.spec.Reach, sit.rollout.value.Ring+1; reach > 0 && next >= reach && sit.inFlight() {
+		name := sit.spec.Rings[reach-1].Name
+		holds = append(holds, rollout.Hold{Kind: rollout.HoldReach, Name: name, Reason: "it is declared to reach ring " + name + " and no further"})
 	}
 	if c.Calendar == nil {
 		return holds

@@ -268,6 +268,11 @@ func (s situation) desire(unit string, live Live, state rollout.State) fleet.Ser
 		keep, d.Exposure, d.Rings, d.Salt = want.Keep, want.Exposure, state.Members, state.Salt
 		gates = append(gates, state.Gates...) // of the plan of then, which judge it
 	}
+	if s.spec.Kind == rollout.KindFlag {
+		d.Ramp, d.Slots = s.ramp(state), []fleet.Slot{} // the unit serves variants itself
+		d.SlowOver = slowOver(gates)
+		return d
+	}
 	d.Rings = fleet.RingsIn(d.Rings, unit)
 	d.SlowOver = slowOver(gates)
 	for _, version := range keep {
@@ -277,6 +282,16 @@ func (s situation) desire(unit string, live Live, state rollout.State) fleet.Ser
 		}
 	}
 	return d
+}
+
+// ramp is what of a flag's exposure is on trial.
+func (s situation) ramp(state rollout.State) *fleet.Ramp {
+	r := &fleet.Ramp{Counts: s.spec.Counts, Ring: -1, From: state.From, To: state.To, Rollout: state.ID}
+	if state.Control > 0 && (state.Phase == rollout.Exposing || state.Phase == rollout.Baking) {
+		// Its own salt for each ring: who goes without in one does not in the next.
+		r.Ring, r.Control, r.Salt = state.Ring, state.Control, state.ID+"/"+state.Rings[state.Ring].Name
+	}
+	return r
 }
 
 // slowOver collects the latencies that gates ask about; the gateway counts requests slower than these.

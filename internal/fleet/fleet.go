@@ -23,6 +23,19 @@ type Service struct {
 	Exposure   []string `json:"exposure"`           // per ring, which version its users get; "" = none is out yet
 	Slots      []Slot   `json:"slots"`              // versions to keep running, exposed or warm
 	SlowOver   []Dur    `json:"slowOver,omitempty"` // latencies over which requests are counted as slow
+	Ramp       *Ramp    `json:"ramp,omitempty"`     // of a flag's exposure, whose versions are variants; there are no routes and slots
+}
+
+// Ramp is what is tried on the users of one ring while a flag's exposure grows: of them, Control percent stay without, and
+// the two parts are compared. Which part a user is in is hashed of Salt and the targeting key.
+type Ramp struct {
+	Counts  string  `json:"counts,omitempty"` // the service whose requests are counted for the comparison
+	Ring    int     `json:"ring"`             // in trial; -1 for none
+	From    string  `json:"from"`             // the variant of those who stay without
+	To      string  `json:"to"`
+	Control float64 `json:"control"` // percent
+	Salt    string  `json:"salt"`
+	Rollout string  `json:"rollout"`
 }
 
 // Ring is one audience with its segments already put in: Audience is a rule in flagd's targeting grammar, empty for everyone.

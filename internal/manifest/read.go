@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/resource"
 )
 
@@ -67,6 +68,7 @@ type Set struct {
 
 // document is one resource in a file: where each of its fields stands.
 type document struct {
+	plain  bool // a file in flagd's format, which stands for the spec alone
 	file   string
 	root   place
 	values map[string]place // by path
@@ -120,6 +122,9 @@ func (s Set) Locate(problems []resource.Problem) []Problem {
 // locate finds the field, or when it is not there the closest one around it.
 func (d document) locate(p resource.Problem) Problem {
 	at := d.root
+	if d.plain {
+		p.Path = strings.TrimPrefix(strings.TrimPrefix(p.Path, "spec"), ".")
+	}
 	for path := p.Path; path != ""; path = parent(path) {
 		if v, ok := d.keys[path]; ok && strings.HasPrefix(p.Msg, "unknown field") {
 			at = v
@@ -192,15 +197,33 @@ func (r *reader) read(file string) (document, resource.Resource, []Problem) {
 	if len(r.problems) > 0 {
 		return r.doc, resource.Resource{}, r.problems
 	}
+	tree, r.doc.plain = asFlagSet(tree)
 	raw, err := json.Marshal(tree)
 	if err != nil {
 		return r.doc, resource.Resource{}, []Problem{r.doc.locate(resource.Problem{Msg: err.Error(), Expected: "a resource"})}
 	}
 	res, found := resource.Decode(raw, checkRule)
+	if len(found) == 0 && res.Kind == resource.KindFlagSet {
+		_, found = flag.Of(res)
+	}
 	for _, p := range found {
 		r.problems = append(r.problems, r.doc.locate(p))
 	}
 	return r.doc, res, r.problems
+}
+
+// asFlagSet takes a file in flagd's own format for the FlagSet that it is, by the name that its metadata gives.
+func asFlagSet(tree any) (any, bool) {
+	obj, ok := tree.(map[string]any)
+	if !ok || obj["flags"] == nil || obj["apiVersion"] != nil || obj["kind"] != nil {
+		return tree, false
+	}
+	meta, _ := obj["metadata"].(map[string]any)
+	name, ok := meta["flagSetId"]
+	if !ok {
+		name = "default"
+	}
+	return map[string]any{"apiVersion": resource.APIVersion, "kind": resource.KindFlagSet, "metadata": map[string]any{"name": name}, "spec": obj}, true
 }
 
 func checkRule(rule json.RawMessage) error {

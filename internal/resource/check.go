@@ -46,6 +46,14 @@ func Refs(r Resource) []Ref {
 		if s, err := As[Segment](r); err == nil {
 			refs = s.Audience.refs("spec.audience", refs)
 		}
+	case KindFlagSet:
+		if s, err := As[FlagSet](r); err == nil {
+			refs = s.refs()
+		}
+	case KindExperiment:
+		if e, err := As[Experiment](r); err == nil {
+			refs = e.Audience.refs("spec.audience", append(refs, Ref{"spec.flag", KindFlagSet, e.Set()}))
+		}
 	case KindRingPlan:
 		if plan, err := As[RingPlan](r); err == nil {
 			for i, ring := range plan.Rings {

@@ -96,6 +96,10 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return canon(r, func(s *Freeze) { p.freeze(s) })
 	case KindNotifier:
 		return canon(r, func(s *Notifier) { p.notifier(s) })
+	case KindFlagSet:
+		return r, nil // package flag judges it; sorted keys are canonical
+	case KindExperiment:
+		return canon(r, func(s *Experiment) { p.experiment(s, rule) })
 	case KindConfig:
 		return canon(r, func(s *Config) { p.config(s, r.Metadata.Name) })
 	default:
@@ -116,7 +120,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -156,6 +160,10 @@ func kindOf(spec any) string {
 		return KindGroup
 	case Notifier:
 		return KindNotifier
+	case FlagSet:
+		return KindFlagSet
+	case Experiment:
+		return KindExperiment
 	}
 	return KindRelease
 }

@@ -10,6 +10,7 @@ import (
 // what a controller needs to carry its changes. Rings of the plan and Exposure have the same order and length.
 type Resolved struct {
 	Name     string
+	Kind     string // flag, for the exposure of a flag; empty for a service
 	Service  Service
 	Plan     string
 	Rings    []Ring
@@ -17,6 +18,10 @@ type Resolved struct {
 	Salt     string
 	Gates    []Gate
 	Standby  fleet.Dur
+	Baseline string            // what everyone has before the first rollout; empty for nothing: a service that never ran
+	Reach    int               // how many of the innermost rings may be entered; 0 for all
+	Control  float64           // percent of a flag's ring in trial that stay without
+	Counts   string            // the service whose requests judge a flag
 	Labels   map[string]string // of the service
 	Freezes  []NamedFreeze     // that concern the service, at some time or other
 	Groups   map[string][]string

@@ -42,6 +42,7 @@ type Member struct {
 	Name     string
 	Doc      string
 	Required bool
+	Unset    bool // that it was left out can be told from 0
 	Enum     []string
 	Min, Max *float64 // of a number
 	MinLen   int      // fewest elements
@@ -54,14 +55,16 @@ var (
 	shapes   = map[reflect.Type]*Shape{}
 	envelope = shapeOf(reflect.TypeFor[Resource]())
 	specs    = map[string]*Shape{
-		KindService:  shapeOf(reflect.TypeFor[Service]()),
-		KindSegment:  shapeOf(reflect.TypeFor[Segment]()),
-		KindRingPlan: shapeOf(reflect.TypeFor[RingPlan]()),
-		KindRelease:  shapeOf(reflect.TypeFor[Release]()),
-		KindConfig:   shapeOf(reflect.TypeFor[Config]()),
-		KindFreeze:   shapeOf(reflect.TypeFor[Freeze]()),
-		KindGroup:    shapeOf(reflect.TypeFor[Group]()),
-		KindNotifier: shapeOf(reflect.TypeFor[Notifier]()),
+		KindService:    shapeOf(reflect.TypeFor[Service]()),
+		KindSegment:    shapeOf(reflect.TypeFor[Segment]()),
+		KindRingPlan:   shapeOf(reflect.TypeFor[RingPlan]()),
+		KindRelease:    shapeOf(reflect.TypeFor[Release]()),
+		KindConfig:     shapeOf(reflect.TypeFor[Config]()),
+		KindFreeze:     shapeOf(reflect.TypeFor[Freeze]()),
+		KindGroup:      shapeOf(reflect.TypeFor[Group]()),
+		KindNotifier:   shapeOf(reflect.TypeFor[Notifier]()),
+		KindFlagSet:    shapeOf(reflect.TypeFor[FlagSet]()),
+		KindExperiment: shapeOf(reflect.TypeFor[Experiment]()),
 	}
 )
 
@@ -87,7 +90,7 @@ func shapeOf(t reflect.Type) *Shape {
 	case reflect.TypeFor[time.Time]():
 		s.Type = Time
 		return s
-	case reflect.TypeFor[json.RawMessage]():
+	case reflect.TypeFor[json.RawMessage](), reflect.TypeFor[FlagSet]():
 		s.Type = Any
 		return s
 	}
@@ -117,7 +120,8 @@ func shapeOf(t reflect.Type) *Shape {
 
 func memberOf(f reflect.StructField) Member {
 	name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
-	m := Member{Name: name, Doc: f.Tag.Get("doc"), Required: !strings.Contains(opts, "omit"), Shape: shapeOf(f.Type)}
+	m := Member{Name: name, Doc: f.Tag.Get("doc"), Required: !strings.Contains(opts, "omit"),
+		Unset: f.Type.Kind() == reflect.Pointer, Shape: shapeOf(f.Type)}
 	if e := f.Tag.Get("enum"); e != "" {
 		m.Enum = strings.Split(e, ",")
 	}

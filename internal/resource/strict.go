@@ -117,7 +117,7 @@ func (p *problems) number(v any, s *Shape, m Member, path string) {
 			return
 		}
 	}
-	if f == 0 && m.Min == nil && m.Name != "" && !m.Required {
+	if f == 0 && m.Min == nil && m.Name != "" && !m.Required && !m.Unset {
 		p.add(path, s.words(m)+" other than 0", "got 0: leave the field out for the default")
 		return
 	}

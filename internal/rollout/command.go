@@ -27,6 +27,9 @@ func Start(s State, now time.Time) (State, Event) {
 	s.Phase, s.Ring, s.Created, s.Stages = Starting, -1, now, nil
 	s.Reason = "starting " + s.To
 	s.Changes = ChangesBetween(s.From, s.To)
+	if s.Kind == KindFlag {
+		s.Changes = []Change{{KindFlag, s.From, s.To}}
+	}
 	return s, Event{Type: EvStarted, Time: now, Actor: s.By, From: s.From, To: s.To, Lane: s.Lane, Reason: s.Why}
 }
 

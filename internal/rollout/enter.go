@@ -95,7 +95,10 @@ func (s State) held(ev Evidence) string {
 			continue
 		}
 		why := "the line is stopped: " + h.Reason
-		if h.Kind == HoldFreeze {
+		switch h.Kind {
+		case HoldReach:
+			why = h.Reason
+		case HoldFreeze:
 			why = fmt.Sprintf("frozen by %s: %s", h.Name, h.Reason)
 		}
 		if !h.Until.IsZero() {

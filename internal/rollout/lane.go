@@ -48,6 +48,7 @@ func (s State) Via(lane Lane, hit []string, spec resource.Resolved) (State, erro
 		}
 		return s, nil
 	case Redeploy:
+		s.Control = 0 // there is nothing to try
 		n := len(s.Rings) - 1
 		return s.only(Ring{Name: s.Rings[n].Name, Bake: spec.Rings[n].HotfixBake}).beside(0), nil
 	case Sev0, Sev1:
@@ -59,6 +60,7 @@ func (s State) Via(lane Lane, hit []string, spec resource.Resolved) (State, erro
 			return s, errs.E(errs.Invalid, "there is no unit %q of %s, expected some of %s", u, s.Service, strings.Join(spec.Service.Units, ", "))
 		}
 	}
+	s.Control = 0
 	hit = slices.Compact(slices.Sorted(slices.Values(hit)))
 	bake := spec.Rings[0].HotfixBake
 	first, firstMembers := s.Rings[0], s.Members[0]

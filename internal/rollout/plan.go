@@ -7,7 +7,7 @@ import (
 
 // Planned is a rollout as its service's plan has it, before anyone has released anything.
 func Planned(spec resource.Resolved) State {
-	s := State{Plan: spec.Plan, Members: spec.Exposure, Salt: spec.Salt, Within: spec.Service.Ready.Within, Standby: spec.Standby, Units: spec.Service.Units}
+	s := State{Kind: spec.Kind, Plan: spec.Plan, Members: spec.Exposure, Salt: spec.Salt, Within: spec.Service.Ready.Within, Standby: spec.Standby, Units: spec.Service.Units, Control: spec.Control}
 	for _, g := range spec.Gates {
 		s.Gates = append(s.Gates, gateOf(g))
 	}
@@ -25,7 +25,7 @@ func (s State) Trials(ring int, before bool) []Trial {
 	for i, g := range gates {
 		switch g.Signal {
 		case health.SignalErrors, health.SignalLatency, health.SignalQuantile:
-			if ring == len(s.Rings)-1 {
+			if ring == len(s.Rings)-1 && s.Control == 0 {
 				g.Compare = health.CompareNone // nobody is left on the version before
 			}
 			g.ExpectedShare = s.expectedShare(ring)
@@ -45,14 +45,18 @@ func (s State) Trials(ring int, before bool) []Trial {
 	return trials
 }
 
-// ByChance reports whether chance alone decides about a ring's members: a percentage, or everyone who is left.
+// ByChance reports whether chance alone decides about who in a ring has the new version: a percentage, everyone who is
+// left, or the part of a flag's ring that is in trial.
 func (s State) ByChance(ring int) bool {
-	return len(s.Members[ring].Audience) == 0 && len(s.Members[ring].Units) == 0
+	return s.Control > 0 || len(s.Members[ring].Audience) == 0 && len(s.Members[ring].Units) == 0
 }
 
 // expectedShare is the share of the users placed by chance who should be on the new version; 0 when that cannot be
 // said: in a ring with a rule, with such a ring between percentages, or when everyone has it.
 func (s State) expectedShare(ring int) float64 {
+	if s.Control > 0 {
+		return 1 - s.Control/100
+	}
 	if ring == len(s.Rings)-1 || !s.ByChance(ring) {
 		return 0
 	}

@@ -41,7 +41,8 @@ type Ring struct {
 // State is a rollout: what was planned, how far it is, and what was seen in each ring.
 type State struct {
 	ID      string            `json:"id" doc:"service-number"`
-	Service string            `json:"service"`
+	Service string            `json:"service" doc:"the service, or flag:set:key"`
+	Kind    string            `json:"kind,omitempty" doc:"flag for the exposure of a flag, whose versions are variants"`
 	From    string            `json:"from" doc:"what ran before, as release or release@config; empty for a first release"`
 	To      string            `json:"to" doc:"what is rolled out, as release or release@config"`
 	Before  map[string]string `json:"before,omitempty" doc:"what ran before in units where that is not from"`
@@ -59,6 +60,7 @@ type State struct {
 	Salt    string            `json:"salt"`
 	Gates   []Gate            `json:"gates"`
 	Standby fleet.Dur         `json:"standby,omitempty" doc:"how long the version before is kept running after success"`
+	Control float64           `json:"control,omitempty" doc:"percent of a flag's ring in trial that stay without, for comparison; they get it when the ring has passed"`
 	Within  fleet.Dur         `json:"within" doc:"how long the new version may take to become ready"`
 
 	Phase    Phase      `json:"phase"`
@@ -89,11 +91,12 @@ type State struct {
 const (
 	KindRelease = "release"
 	KindConfig  = "config"
+	KindFlag    = "flag" // the exposure of a flag: from one variant to another
 )
 
 // Change is one thing that differs between what ran before and what is rolled out.
 type Change struct {
-	Kind string `json:"kind" doc:"release, config"`
+	Kind string `json:"kind" doc:"release, config, flag"`
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
 }
@@ -205,6 +208,7 @@ type Hold struct {
 const (
 	HoldFreeze = "freeze" // a time in which nothing moves
 	HoldLine   = "line"   // somebody stopped the line
+	HoldReach  = "reach"  // a flag is not meant to reach further
 )
 
 // Instances are the running processes of one version.
@@ -227,7 +231,9 @@ func (s *State) stage() *Stage {
 func (s State) last() int { return len(s.Rings) - 1 - s.Spared }
 
 // Everyone reports whether every user has the new version, so that nobody is left to compare with.
-func (s State) Everyone() bool { return s.Ring == len(s.Rings)-1 }
+func (s State) Everyone() bool {
+	return s.Ring == len(s.Rings)-1 && (s.Control == 0 || s.Phase == Succeeded)
+}
 
 // Standing reports whether a rollout that has succeeded still keeps the version before running.
 func (s State) Standing() bool {

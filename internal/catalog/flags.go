@@ -1,0 +1,114 @@
+package catalog
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
+)
+
+// FlagSet returns a set of flags with the labels of its resource.
+func (c *Catalog) FlagSet(ctx context.Context, name string) (*flag.Document, resource.Metadata, error) {
+	r, err := c.Get(ctx, resource.KindFlagSet, name)
+	if err != nil {
+		return nil, r.Metadata, err
+	}
+	doc, problems := flag.Of(r)
+	if len(problems) > 0 {
+		return nil, r.Metadata, errs.Wrap(errs.Internal, resource.Refuse(problems), "flag set %s is damaged", name)
+	}
+	return doc, r.Metadata, nil
+}
+
+// flagChanges tells, of sets that are there already, what must not come with an update. A problem's Index is the position in
+// what is there and does not change, then set.
+func flagChanges(s state, set []resource.Resource, stay int) []resource.Problem {
+	var problems []resource.Problem
+	for i, r := range set {
+		before := slices.IndexFunc(s.set, func(o resource.Resource) bool { return o.Key() == r.Key() })
+		if r.Kind != resource.KindFlagSet || before < 0 {
+			continue
+		}
+		old, _ := flag.Of(s.set[before])
+		now, _ := flag.Of(r)
+		for _, p := range flag.CheckChange(old, now) {
+			p.Index, p.Kind, p.Name, p.Path = stay+i, r.Kind, r.Metadata.Name, "spec."+p.Path
+			problems = append(problems, p)
+		}
+	}
+	return problems
+}
+
+// resolveFlag returns a flag's exposure in the shape of a service: its variants are versions, and wherever flags are served is
+// its one unit.
+func (c *Catalog) resolveFlag(ctx context.Context, name string) (resource.Resolved, error) {
+	var none resource.Resolved
+	f, subject, meta, err := c.exposed(ctx, name)
+	if err != nil {
+		return none, err
+	}
+	plan := f.Plan(subject.Environment)
+	if plan == nil {
+		return none, errs.E(errs.Missing, "flag %s/%s is not exposed by rings", subject.Set, subject.Key).
+			Next("Give it an exposure with a plan and a variant.")
+	}
+	svc := resource.Service{Plan: plan.Plan, Unit: flag.Unit, Owner: f.Owner, Run: resource.Run{Command: []string{"flag"}, Instances: 1}}
+	resolved, err := c.resolve(ctx, name, svc, meta.Labels)
+	if err != nil {
+		return none, err
+	}
+	resolved.Kind, resolved.Baseline, resolved.Control, resolved.Counts = rollout.KindFlag, f.Baseline(subject.Environment), plan.Control, f.Counts
+	if f.Counts != "" { // what stops the service's changes stops its flags'
+		if resolved.Freezes, err = c.freezes(ctx, f.Counts, meta.Labels); err != nil {
+			return none, err
+		}
+	}
+	if plan.Ring == "" {
+		return resolved, nil
+	}
+	reach := slices.IndexFunc(resolved.Rings, func(r resource.Ring) bool { return r.Name == plan.Ring })
+	if reach < 0 {
+		return none, errs.E(errs.Conflict, "plan %s has no ring %s, which flag %s/%s is to reach", plan.Plan, plan.Ring, subject.Set, subject.Key)
+	}
+	if reach < len(resolved.Rings)-1 {
+		resolved.Reach = reach + 1
+	}
+	return resolved, nil
+}
+
+// exposedFlag is a definition with what its set says for all.
+type exposedFlag struct {
+	*flag.Definition
+	Counts string
+}
+
+func (c *Catalog) exposed(ctx context.Context, name string) (exposedFlag, flag.Subject, resource.Metadata, error) {
+	subject, err := flag.ParseSubject(name)
+	if err != nil {
+		return exposedFlag{}, subject, resource.Metadata{}, err
+	}
+	doc, meta, err := c.FlagSet(ctx, subject.Set)
+	if err != nil {
+		return exposedFlag{}, subject, meta, err
+	}
+	f := doc.Flags[subject.Key]
+	if f == nil || !doc.HasEnvironment(subject.Environment) {
+		return exposedFlag{}, subject, meta, errs.E(errs.Missing, "there is no flag %s/%s in environment %s", subject.Set, subject.Key, subject.Environment)
+	}
+	return exposedFlag{f, doc.Service}, subject, meta, nil
+}
+
+// variant is a variant in the shape of a release.
+func (c *Catalog) variant(ctx context.Context, name, variant string) (resource.Release, error) {
+	f, subject, _, err := c.exposed(ctx, name)
+	if err != nil {
+		return resource.Release{}, err
+	}
+	if _, ok := f.Value(variant); !ok && variant != f.Baseline(subject.Environment) {
+		return resource.Release{}, errs.E(errs.Missing, "flag %s/%s has no variant %q, it has %v", subject.Set, subject.Key, variant, f.Variants())
+	}
+	return resource.Release{Service: name, Version: variant}, nil
+}
