@@ -1,6 +1,8 @@
 package exposure
 
 import (
+	"encoding/json"
+
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
 )
@@ -53,3 +55,6 @@ func SliceRule(salt string, from, to float64) (any, error) {
 		[]any{false, float64(everyone - end)},
 	}}}}, nil
 }
+
+// DecodeRule decodes a rule of at most MaxRuleBytes, to be part of another one.
+func DecodeRule(raw json.RawMessage) (any, error) { return decode(raw, MaxRuleBytes) }

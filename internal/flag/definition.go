@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/resource"
 )
 
@@ -204,6 +205,9 @@ func (c *checker) plan(f *Flag, obj map[string]any, path string) *Plan {
 		return nil
 	}
 	c.unknown(o, at, "plan", "ring", "variant", "control")
+	if c.bucketing != exposure.V2 {
+		c.bad(at, "a set of bucketing v2", "rings place users by v2, so that they are the same for gateways and flags")
+	}
 	p := &Plan{Plan: c.words(o, "plan", at, maxName), Ring: c.words(o, "ring", at, maxName), Variant: c.variant(f, o, at), Control: defaultControl}
 	if _, ok := o["plan"]; !ok {
 		c.bad(at, "plan, the name of a ring plan", "there is no plan")

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
+	"strings"
 
 	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/fleet"
@@ -282,6 +282,10 @@ func except(conditions []any) any {
 // audiences are the rings' rules, when the exposure makes sense.
 func (l *lowerer) audiences(f *Definition, e Exposure, at string) ([]any, bool) {
 	rings := fleet.RingsIn(e.Rings, l.live.Unit)
+	if l.doc.Bucketing != exposure.V2 {
+		l.bad(at, "bucketing v2", "rings place users by v2, as everywhere else, and this set is of %s", l.doc.Bucketing)
+		return nil, false
+	}
 	if _, err := exposure.Compile(e.Salt, rings); err != nil {
 		l.bad(at, "", "%s", err)
 		return nil, false
@@ -329,55 +333,16 @@ func (l *lowerer) experiment(b *branches, f *Definition) {
 		return
 	}
 	at := resource.Field(resource.Field("flags", f.Key), "experiment")
-	condition, err := a.participants()
+	for _, w := range a.Variants {
+		if f.find(w.Variant) < 0 {
+			l.bad(at, "one of "+strings.Join(f.names, ", "), "%.80q is no variant", w.Variant)
+			return
+		}
+	}
+	condition, shares, err := a.rules()
 	if err != nil {
 		l.bad(at, "", "%s", err)
 		return
 	}
-	shares := []any{op("cat", a.Salt, variable("targetingKey"))}
-	total := 0
-	for _, w := range a.Variants {
-		if f.find(w.Variant) < 0 || w.Weight < 0 || w.Weight > math.MaxInt32 {
-			l.bad(at, "a variant and its weight", "got %.80q with %d", w.Variant, w.Weight)
-			return
-		}
-		total += w.Weight
-		shares = append(shares, []any{w.Variant, float64(w.Weight)})
-	}
-	if total == 0 || total > math.MaxInt32 {
-		l.bad(at, "weights that sum up to 1 to 2147483647", "got %d", total)
-		return
-	}
-	b.add(condition, op("fractional", shares...))
-}
-
-// participants is the rule for who takes part. The salts under the experiment's are unlike it, so that who takes part says
-// nothing about which variant they get.
-func (a Assignment) participants() (any, error) {
-	conditions := []any{}
-	for _, h := range a.Holdouts {
-		held, err := exposure.PercentRule(h.Salt, h.Percent)
-		if err != nil {
-			return nil, err
-		}
-		if held != false {
-			conditions = append(conditions, op("!", held))
-		}
-	}
-	if g := a.Group; g != nil {
-		in, err := exposure.SliceRule(g.Salt, g.From, g.To)
-		if err != nil {
-			return nil, err
-		}
-		conditions = append(conditions, in)
-	}
-	if len(a.Audience) > 0 {
-		var audience any
-		if err := json.Unmarshal(a.Audience, &audience); err != nil {
-			return nil, fmt.Errorf("the audience is not JSON: %w", err)
-		}
-		conditions = append(conditions, audience)
-	}
-	part, err := exposure.PercentRule(a.Salt+"/share", a.Share)
-	return all(append(conditions, part)...), err
+	b.add(condition, shares)
 }
