@@ -69,7 +69,6 @@ type Progress struct {
 // Report is what is known of an experiment.
 type Report struct {
 	Method     Method         `json:"method"`
-	Difference Difference     `json:"difference"`
 	Alpha      float64        `json:"alpha"`
 	Mismatch   Mismatch       `json:"srm"`
 	Multiple   Multiple       `json:"multipleExposures"`
@@ -89,7 +88,7 @@ func Analyze(spec Spec, data Data) (Report, error) {
 		return Report{}, err
 	}
 	shares := spec.weights()
-	r := Report{Method: spec.Method, Difference: spec.Difference, Alpha: spec.Alpha, Mismatch: CheckShares(data.Users, shares),
+	r := Report{Method: spec.Method, Alpha: spec.Alpha, Mismatch: CheckShares(data.Users, shares),
 		Multiple: CheckMultiple(data.Multiple, data.Users), Progress: Progress{Planned: spec.Planned, Share: math.Inf(1)}}
 	for i, n := range data.Users {
 		r.Progress.Users += n
@@ -139,7 +138,7 @@ func (s Spec) report(m placed, summaries []Summary) MetricReport {
 			control, treatment := summaries[0], summaries[i+1]
 			control.Name, treatment.Name = s.Variants[0].Name, v.Name
 			var e Estimate
-			if e, c.Problem = Compare(m.Kind, s.Difference, control, treatment); c.Problem == "" {
+			if e, c.Problem = Compare(m.Kind, m.Difference, control, treatment); c.Problem == "" {
 				c.Control, c.Value = &e.Control, &e.Treatment
 				if control.Adjusted {
 					c.Reduced = &e.Reduction
@@ -159,7 +158,7 @@ func (s Spec) report(m placed, summaries []Summary) MetricReport {
 // judge is for metrics that may get better or worse. The states of p-values are set when these are adjusted.
 func (s Spec) judge(c *Comparison, m Metric, e Estimate) {
 	t := Test{Method: s.Method, Alpha: s.Alpha, Tuning: s.Tuning, Prior: s.Prior, Scale: 1}
-	if s.Difference == Absolute {
+	if m.Difference == Absolute {
 		t.Scale = math.Abs(e.Control)
 	}
 	o := t.Judge(e)

@@ -197,6 +197,6 @@ func (s Spec) Size(mean, stddev, power float64) (int64, error) {
 	if s.Correction != Uncorrected && s.Method != Bayesian {
 		alpha /= float64(len(shares) - 1)
 	}
-	return Sizing{Kind: s.Primary.Kind, Mean: mean, StdDev: stddev, Effect: s.Primary.MDE, Difference: s.Difference, Method: s.Method,
+	return Sizing{Kind: s.Primary.Kind, Mean: mean, StdDev: stddev, Effect: s.Primary.MDE, Difference: s.Primary.Difference, Method: s.Method,
 		Alpha: alpha, Power: power, Tuning: s.Tuning, Prior: s.Prior, Shares: [2]float64{shares[0], least}}.Users()
 }

@@ -58,6 +58,9 @@ func TestReadings(t *testing.T) {
 		{"not shown to be within", guarded(lenient), seen([]int64{10000, 10000}, map[string][]float64{"bought": {1000, 1300}, "errors": {100, 105}}), KeepRunning, "but the guardrail errors is not shown to be within its margin of 20 %: +5 % ("},
 		{"worse, within the margin", guarded(lenient), seen([]int64{100000, 100000}, map[string][]float64{"bought": {10000, 13000}, "errors": {20000, 22000}}), Ship, "bought is better"},
 		{"over the margin", guarded(lenient), seen([]int64{100000, 100000}, map[string][]float64{"bought": {10000, 13000}, "errors": {20000, 28000}}), Stop, "errors is harmed: +40 % (+36.4 % to +43.6 %), p below 0.0001, and up to 20 % would be tolerated"},
+		{"a guardrail of another difference", func(s *Spec) {
+			s.Difference, s.Guardrails = Absolute, []Metric{{Name: "errors", Kind: Proportion, Direction: Decrease, Difference: Relative, Margin: 0.2}}
+		}, seen([]int64{100000, 100000}, map[string][]float64{"bought": {10000, 13000}, "errors": {20000, 28000}}), Stop, "errors is harmed: +40 % ("},
 		{"a guardrail without data", guarded(errors), seen([]int64{10000, 10000}, map[string][]float64{"bought": {1000, 1300}}), KeepRunning, "the guardrail errors cannot be judged: there is no data"},
 
 		{"half of a fixed horizon", func(s *Spec) { s.Method, s.Planned = Welch, 40000 }, seen([]int64{10000, 10000}, map[string][]float64{"bought": {1000, 1300}}), KeepRunning, "50 % of the planned users were seen, and a fixed-horizon test is read once"},
@@ -153,7 +156,7 @@ func TestProgress(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for field, change := range map[string]func(*Spec){
-		"method:": func(s *Spec) { s.Method = "guess" }, "difference:": func(s *Spec) { s.Difference = "ratio" }, "alpha:": func(s *Spec) { s.Alpha = 0.6 }, "tuning:": func(s *Spec) { s.Tuning = -1 },
+		"method:": func(s *Spec) { s.Method = "guess" }, "primary.difference:": func(s *Spec) { s.Difference = "ratio" }, "alpha:": func(s *Spec) { s.Alpha = 0.6 }, "tuning:": func(s *Spec) { s.Tuning = -1 },
 		"correction:": func(s *Spec) { s.Correction = "x" }, "prior.stddev:": func(s *Spec) { s.Prior = &Prior{} }, "minimumSample:": func(s *Spec) { s.Minimum = -1 }, "plannedSample:": func(s *Spec) { s.Planned = -1 },
 		"variants:": func(s *Spec) { s.Variants = s.Variants[:1] }, "variants[1].name:": func(s *Spec) { s.Variants[1].Name = "control" }, "variants[0].weight:": func(s *Spec) { s.Variants[0].Weight = -1 },
 		"primary.name:": func(s *Spec) { s.Primary.Name = "" }, "secondary[0].name:": func(s *Spec) { s.Secondary = []Metric{s.Primary} }, "guardrails[0].kind:": func(s *Spec) { s.Guardrails = []Metric{{Name: "x"}} },

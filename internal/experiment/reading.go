@@ -68,15 +68,15 @@ func (r *Report) treatment(spec Spec, i int, fewest int64) (Decision, string) {
 		c := m.Treatments[i]
 		switch {
 		case c.State == Harmed:
-			return Stop, fmt.Sprintf("%s is harmed: %s%s", m.Name, spec.effect(c), margin(spec, m.Margin))
+			return Stop, fmt.Sprintf("%s is harmed: %s%s", m.Name, m.Difference.describe(c), tolerance(m.Metric))
 		case c.State == Unknown:
 			missing = append(missing, fmt.Sprintf("the guardrail %s cannot be judged: %s", m.Name, c.Problem))
 		case c.State == Open && m.Margin > 0:
-			missing = append(missing, fmt.Sprintf("the guardrail %s is not shown to be within its margin of %s: %s", m.Name, spec.amount(m.Margin, false), spec.effect(c)))
+			missing = append(missing, fmt.Sprintf("the guardrail %s is not shown to be within its margin of %s: %s", m.Name, m.Difference.amount(m.Margin, false), m.Difference.describe(c)))
 		}
 	}
 	primary := r.Metrics[0]
-	c := primary.Treatments[i]
+	c, d := primary.Treatments[i], primary.Difference
 	switch {
 	case fewest < spec.Minimum:
 		return KeepRunning, fmt.Sprintf("too few users: %d in the smaller variant, a reading needs %d", fewest, spec.Minimum)
@@ -85,15 +85,15 @@ func (r *Report) treatment(spec Spec, i int, fewest int64) (Decision, string) {
 	case spec.Method == Welch && spec.Planned > 0 && r.Progress.Share < 1:
 		return KeepRunning, fmt.Sprintf("%s %% of the planned users were seen, and a fixed-horizon test is read once, at its end", figure(100*r.Progress.Share))
 	case c.State == Worse:
-		return Stop, fmt.Sprintf("%s is worse: %s", primary.Name, spec.effect(c))
+		return Stop, fmt.Sprintf("%s is worse: %s", primary.Name, d.describe(c))
 	case c.State == Better && len(missing) == 0:
-		return Ship, fmt.Sprintf("%s is better: %s", primary.Name, spec.effect(c))
+		return Ship, fmt.Sprintf("%s is better: %s", primary.Name, d.describe(c))
 	case c.State == Better:
-		return KeepRunning, fmt.Sprintf("%s is better, %s, but %s", primary.Name, spec.effect(c), strings.Join(missing, "; "))
+		return KeepRunning, fmt.Sprintf("%s is better, %s, but %s", primary.Name, d.describe(c), strings.Join(missing, "; "))
 	case spec.Planned > 0 && r.Progress.Share >= 1:
-		return Stop, fmt.Sprintf("all %d planned users were seen and %s shows no difference that could not be chance: %s", spec.Planned, primary.Name, spec.effect(c))
+		return Stop, fmt.Sprintf("all %d planned users were seen and %s shows no difference that could not be chance: %s", spec.Planned, primary.Name, d.describe(c))
 	}
-	return KeepRunning, fmt.Sprintf("%s may differ either way: %s%s", primary.Name, spec.effect(c), r.progress())
+	return KeepRunning, fmt.Sprintf("%s may differ either way: %s%s", primary.Name, d.describe(c), r.progress())
 }
 
 // joined is the reading of all treatments: the best that may be shipped, or what is left to do.
@@ -136,19 +136,19 @@ func (r *Report) progress() string {
 	return fmt.Sprintf("; %s %% of the planned users were seen", figure(100*r.Progress.Share))
 }
 
-func margin(spec Spec, m float64) string {
-	if m == 0 {
+func tolerance(m Metric) string {
+	if m.Margin == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and up to %s would be tolerated", spec.amount(m, false))
+	return fmt.Sprintf(", and up to %s would be tolerated", m.Difference.amount(m.Margin, false))
 }
 
-// effect is an effect with its interval and evidence, for a person.
-func (s Spec) effect(c Comparison) string {
+// describe is an effect with its interval and evidence, for a person.
+func (d Difference) describe(c Comparison) string {
 	if c.Effect == nil {
 		return c.Problem
 	}
-	text := fmt.Sprintf("%s (%s to %s)", s.amount(*c.Effect, true), s.amount(c.CI[0], true), s.amount(c.CI[1], true))
+	text := fmt.Sprintf("%s (%s to %s)", d.amount(*c.Effect, true), d.amount(c.CI[0], true), d.amount(c.CI[1], true))
 	switch {
 	case c.Chance != nil:
 		text += fmt.Sprintf(", better with a chance of %s %%", figure(100**c.Chance))
@@ -161,9 +161,9 @@ func (s Spec) effect(c Comparison) string {
 }
 
 // amount is a difference: in percent when it is relative.
-func (s Spec) amount(x float64, signed bool) string {
+func (d Difference) amount(x float64, signed bool) string {
 	unit := ""
-	if s.Difference == Relative {
+	if d == Relative {
 		x, unit = 100*x, " %"
 	}
 	text := figure(x)

@@ -1,6 +1,9 @@
 package experiment
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Kind is what a metric measures of each user.
 type Kind string
@@ -67,12 +70,13 @@ type Prior struct {
 
 // Metric is what is measured. Of the settings for a role those of other roles are left alone.
 type Metric struct {
-	Name      string    `json:"name" doc:"name of the metric"`
-	Kind      Kind      `json:"kind" enum:"proportion,mean,ratio,quantile" doc:"what is measured of each user"`
-	Direction Direction `json:"direction,omitempty" enum:"increase,decrease" doc:"which change is good, increase unless said otherwise"`
-	Quantile  float64   `json:"quantile,omitempty" minimum:"0.01" maximum:"0.9999" doc:"of a quantile: which"`
-	Margin    float64   `json:"margin,omitempty" minimum:"0" doc:"of a guardrail: how much worse is tolerated, in the experiment's kind of difference"`
-	MDE       float64   `json:"mde,omitempty" minimum:"0" doc:"of the primary metric: the smallest effect worth seeing, in the experiment's kind of difference"`
+	Name       string     `json:"name" doc:"name of the metric"`
+	Kind       Kind       `json:"kind" enum:"proportion,mean,ratio,quantile" doc:"what is measured of each user"`
+	Direction  Direction  `json:"direction,omitempty" enum:"increase,decrease" doc:"which change is good, increase unless said otherwise"`
+	Difference Difference `json:"difference,omitempty" enum:"relative,absolute" doc:"how it is set against the control's, the experiment's difference unless said otherwise"`
+	Quantile   float64    `json:"quantile,omitempty" minimum:"0.01" maximum:"0.9999" doc:"of a quantile: which"`
+	Margin     float64    `json:"margin,omitempty" minimum:"0" doc:"of a guardrail: how much worse is tolerated, as a difference"`
+	MDE        float64    `json:"mde,omitempty" minimum:"0" doc:"of the primary metric: the smallest effect worth seeing, as a difference"`
 }
 
 // Variant is one of the things compared, with its share of the users in any unit.
@@ -120,18 +124,20 @@ func (s Spec) Defaults() Spec {
 		variants[i] = v
 	}
 	s.Variants = variants
-	s.Primary.Direction = or(s.Primary.Direction, Increase)
-	s.Secondary, s.Guardrails = directed(s.Secondary), directed(s.Guardrails)
+	s.Primary = s.Primary.defaults(s)
+	s.Secondary, s.Guardrails = slices.Clone(s.Secondary), slices.Clone(s.Guardrails)
+	for i := range s.Secondary {
+		s.Secondary[i] = s.Secondary[i].defaults(s)
+	}
+	for i := range s.Guardrails {
+		s.Guardrails[i] = s.Guardrails[i].defaults(s)
+	}
 	return s
 }
 
-func directed(metrics []Metric) []Metric {
-	all := make([]Metric, len(metrics))
-	for i, m := range metrics {
-		m.Direction = or(m.Direction, Increase)
-		all[i] = m
-	}
-	return all
+func (m Metric) defaults(s Spec) Metric {
+	m.Direction, m.Difference = or(m.Direction, Increase), or(m.Difference, s.Difference)
+	return m
 }
 
 // weights are the shares of the users that the variants are to get; they sum to 1.

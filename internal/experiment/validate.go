@@ -18,7 +18,6 @@ func (s Spec) Validate() error {
 	}
 	for _, err := range []error{
 		check(slices.Contains([]Method{Sequential, Welch, Bayesian}, s.Method), "method", "got %q, expected sequential, welch or bayesian", s.Method),
-		check(s.Difference == Relative || s.Difference == Absolute, "difference", "got %q, expected relative or absolute", s.Difference),
 		check(s.Alpha >= 1e-6 && s.Alpha <= 0.49, "alpha", "got %v, expected 0.000001 to 0.49", s.Alpha),
 		check(s.Tuning >= 1 && finite(s.Tuning), "tuning", "got %v, expected at least 1", s.Tuning),
 		check(slices.Contains([]Correction{Holm, BenjaminiHochberg, Uncorrected}, s.Correction), "correction", "got %q, expected holm, benjamini-hochberg or none", s.Correction),
@@ -56,6 +55,9 @@ func (s Spec) validateMetrics() error {
 		}
 		if m.Direction != Increase && m.Direction != Decrease {
 			return errs.E(errs.Invalid, "%s.direction: got %q, expected increase or decrease", m.field, m.Direction)
+		}
+		if m.Difference != Relative && m.Difference != Absolute {
+			return errs.E(errs.Invalid, "%s.difference: got %q, expected relative or absolute", m.field, m.Difference)
 		}
 		if q := m.Quantile; m.Kind == Quantile && !(q >= 0.01 && q <= 0.9999) || m.Kind != Quantile && q != 0 {
 			return errs.E(errs.Invalid, "%s.quantile: got %v, expected 0.01 to 0.9999 for a quantile and none for others", m.field, q)
