@@ -19,16 +19,44 @@ type exposures struct {
 	since, until int64
 	row          exposureRow
 	have         bool // row is the next one
-	scan         [6]any
+	scanned
 }
 
-func openExposures(ctx context.Context, tx *sql.Tx, flag, since, until int64) (*exposures, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT user, hour, variant, first, last, context FROM exposures
-		WHERE flag = ? AND hour >= ? AND hour <= ? ORDER BY user, hour, variant`, flag, hourOf(since), hourOf(until))
+// scanned is where the columns of a row go. Each costs time a million times, so attributes are read only where they are asked for.
+type scanned struct {
+	columns [5]any
+	dest    []any
+}
+
+func (s *scanned) dests(n int) {
+	for i := range n {
+		s.dest = append(s.dest, &s.columns[i])
+	}
+}
+
+func (s *scanned) integer(i int) int64 {
+	n, _ := s.columns[i].(int64)
+	return n
+}
+
+func (s *scanned) text(i int) string {
+	t, _ := s.columns[i].(string)
+	return t
+}
+
+func openExposures(ctx context.Context, tx *sql.Tx, flag, since, until int64, attributes bool) (*exposures, error) {
+	e := &exposures{since: since, until: until}
+	columns, n := "user, variant, first, last", 4
+	if attributes {
+		columns, n = columns+", context", 5
+	}
+	e.dests(n)
+	var err error
+	e.rows, err = tx.QueryContext(ctx, "SELECT "+columns+" FROM exposures WHERE flag = ? AND hour >= ? AND hour <= ? ORDER BY user, hour, variant",
+		flag, hourOf(since), hourOf(until))
 	if err != nil {
 		return nil, kindOf(err, "read exposures")
 	}
-	e := &exposures{rows: rows, since: since, until: until}
 	return e, e.step()
 }
 
@@ -36,19 +64,11 @@ func (e *exposures) step() error {
 	if e.have = e.rows.Next(); !e.have {
 		return kindOf(e.rows.Err(), "read exposures")
 	}
-	var text any
-	if err := e.rows.Scan(&e.scan[0], &e.scan[1], &e.scan[2], &e.scan[3], &e.scan[4], &text); err != nil {
+	if err := e.rows.Scan(e.dest...); err != nil {
 		return kindOf(err, "read exposures")
 	}
-	e.row.key.user, e.row.key.variant = integer(e.scan[0]), integer(e.scan[2])
-	e.row.first, e.row.last = integer(e.scan[3]), integer(e.scan[4])
-	e.row.context, _ = text.(string)
+	e.row = exposureRow{key: exposureKey{user: e.integer(0), variant: e.integer(1)}, first: e.integer(2), last: e.integer(3), context: e.text(4)}
 	return nil
-}
-
-func integer(v any) int64 {
-	n, _ := v.(int64)
-	return n
 }
 
 // next returns the next user who was exposed in the period; false: there is none.
@@ -99,27 +119,32 @@ type happenings struct {
 	have         bool // user and event are the next ones
 	user         int64
 	event        happened
-	scan         [3]any
 	found        []happened
+	scanned
 }
 
 // farBehind is after how many events of users that are not asked for the walk jumps.
 const farBehind = 200
 
 func openHappenings(ctx context.Context, tx *sql.Tx, metric, since, until int64, where map[string]string) (*happenings, error) {
-	stmt, err := tx.PrepareContext(ctx, `SELECT user, time, value, CASE WHEN ? THEN context END FROM metrics
-		WHERE metric = ? AND user >= ? AND time >= ? AND time < ? ORDER BY user, time, n`)
+	h := &happenings{ctx: ctx, metric: metric, since: since, until: until, where: where}
+	columns, n := "user, time, value", 3
+	if len(where) > 0 {
+		columns, n = columns+", context", 4
+	}
+	h.dests(n)
+	var err error
+	h.stmt, err = tx.PrepareContext(ctx, "SELECT "+columns+" FROM metrics WHERE metric = ? AND user >= ? AND time >= ? AND time < ? ORDER BY user, time, n")
 	if err != nil {
 		return nil, kindOf(err, "read metric events")
 	}
-	h := &happenings{ctx: ctx, stmt: stmt, metric: metric, since: since, until: until, where: where}
 	return h, h.jump(0)
 }
 
 func (h *happenings) jump(user int64) error {
 	h.close()
 	var err error
-	if h.rows, err = h.stmt.QueryContext(h.ctx, len(h.where) > 0, h.metric, user, h.since, h.until); err != nil {
+	if h.rows, err = h.stmt.QueryContext(h.ctx, h.metric, user, h.since, h.until); err != nil {
 		return kindOf(err, "read metric events")
 	}
 	return h.step()
@@ -133,16 +158,14 @@ func (h *happenings) close() {
 
 func (h *happenings) step() error {
 	for h.rows.Next() {
-		var text any
-		if err := h.rows.Scan(&h.scan[0], &h.scan[1], &h.scan[2], &text); err != nil {
+		if err := h.rows.Scan(h.dest...); err != nil {
 			return kindOf(err, "read metric events")
 		}
-		s, _ := text.(string)
-		if !has(s, h.where) {
+		if !has(h.text(3), h.where) {
 			continue
 		}
-		h.user, h.event.at = integer(h.scan[0]), integer(h.scan[1])
-		h.event.value, _ = h.scan[2].(float64)
+		h.user, h.event.at = h.integer(0), h.integer(1)
+		h.event.value, _ = h.columns[2].(float64)
 		h.have = true
 		return nil
 	}

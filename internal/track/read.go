@@ -72,7 +72,7 @@ func (r *summing) walk(ctx context.Context, f func(exposed, []happened, []happen
 	q, m := r.q, r.q.Measure
 	flag := r.store.names.id(q.Environment, ofFlag, q.Flag)
 	since, until := q.Since.UnixMilli(), q.Until.UnixMilli()
-	users, err := openExposures(ctx, r.tx, flag, since, until)
+	users, err := openExposures(ctx, r.tx, flag, since, until, len(q.Where) > 0)
 	if users != nil {
 		defer users.rows.Close()
 	}
