@@ -10,7 +10,7 @@ import (
 	ours "github.com/ringfence/ringfence/internal/flag"
 )
 
-// differ compares the two for a while.
+// differ compares the two for a while, by turns on plain definitions and on lowered ones.
 func differ(w io.Writer, length time.Duration, seed uint64, awkward float64, show int) error {
 	fmt.Fprintf(w, "seed %d, awkward %g\n", seed, awkward)
 	g := &generator{rng: rand.New(rand.NewPCG(seed, 1)), awkward: awkward}
@@ -19,6 +19,12 @@ func differ(w io.Writer, length time.Duration, seed uint64, awkward float64, sho
 	reasons := map[string]int{}
 	for end := time.Now().Add(length); time.Now().Before(end); definitions++ {
 		raw, keys := g.definition()
+		if definitions%2 == 1 {
+			var err error
+			if raw, keys, err = g.lowered(); err != nil {
+				return err
+			}
+		}
 		set, problems := ours.Parse(raw)
 		if len(problems) > 0 {
 			return fmt.Errorf("a definition has problems: %v\n%s", problems, raw)
