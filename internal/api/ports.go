@@ -9,6 +9,7 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/catalog"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
@@ -71,6 +72,12 @@ type Hub interface {
 	Desired(ctx context.Context, unit, have string, wait time.Duration) (fleet.Desired, string, error)
 	Report(ctx context.Context, o fleet.Observed) error
 	Observe(unit, service string) (fleet.ServiceStatus, time.Time)
+}
+
+// Flags is what is served to environments.
+type Flags interface {
+	Current(env string) (*flag.Snapshot, error)
+	Await(ctx context.Context, env, have string, wait time.Duration) (flag.Feed, error)
 }
 
 // Logs brings what instances wrote from the data plane of a unit.

@@ -23,6 +23,7 @@ type Options struct {
 	Configs   Configs
 	Telling   Telling
 	Hub       Hub
+	Flags     Flags
 	Logs      Logs
 	Store     Store
 	Notifier  Notifier // nil: followers of the record look for new events by themselves
@@ -74,6 +75,7 @@ func New(o Options) (*Server, error) {
 	s.notifiers()
 	s.events()
 	s.units()
+	s.feed()
 	s.backup()
 	s.mounts()
 	return s, s.describe()

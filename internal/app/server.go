@@ -31,6 +31,7 @@ import (
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/notify"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/serving"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/postgres"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
@@ -57,6 +58,7 @@ type server struct {
 	blobs      *blob.Store
 	catalog    *catalog.Catalog
 	hub        *link.Hub
+	serving    *serving.Engine
 	metrics    *tsdb.DB
 	checks     *check.Pool
 	controller *controller.Controller
@@ -111,7 +113,10 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s := &server{ServerConfig: c}
-	s.store = newNotifying(&discreet{Store: base, log: c.Logger}, func() { s.controller.Declared() })
+	s.store = newNotifying(&discreet{Store: base, log: c.Logger}, func() {
+		s.controller.Declared()
+		s.serving.Wake()
+	})
 	if err := access.EnsureTokens(ctx, base, c.Data, time.Now().UTC()); err != nil {
 		return nil, err
 	}
@@ -127,9 +132,11 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: func(ctx context.Context, kind, name string) error { return s.controller.InUse(ctx, kind, name) },
 		CheckWindow: calendar.Check}
 	s.hub = link.NewHub(s.store, controller.KindDesired, func() { s.controller.Wake() })
+	s.serving = serving.New(serving.Options{Store: s.store, Desired: controller.KindDesired, HeadKind: catalog.HeadKind, HeadName: catalog.HeadName, Logger: c.Logger,
+		Changed: func() { s.controller.Wake() }})
 	s.checks = check.NewPool(check.New(check.Options{Commands: filepath.Join(c.Data, "commands")}).Run)
 	s.controller = controller.New(controller.Options{
-		Store: s.store, Fleet: s.hub, Metrics: counting{s.metrics}, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
+		Store: s.store, Fleet: everywhere{s.hub, s.serving}, Metrics: counting{s.metrics}, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
 		Logger: c.Logger, Interval: c.Step,
 	})
 	return s, nil
@@ -149,6 +156,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	s.Logger.Info("control plane is up", "url", run.URL)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.controller.Run(ctx) })
+	group.Go(func() error { return s.serving.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { return s.metrics.Run(ctx, s.targets) })
 	group.Go(func() error { return serveHTTP(ctx, l, handler, s.secure) })
@@ -220,7 +228,7 @@ func (s *server) handler() (http.Handler, error) {
 		return nil, err
 	}
 	return api.New(api.Options{
-		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub,
+		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving,
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

@@ -134,18 +134,18 @@ type state struct {
 
 // The document that every write of declared things replaces.
 const (
-	headKind = "Catalog"
-	headName = "head"
+	HeadKind = "Catalog"
+	HeadName = "head"
 )
 
 // read takes the head first: when a write names its revision and is taken, nothing declared changed since.
 func (c *Catalog) read(ctx context.Context) (state, error) {
 	s := state{docs: map[string]store.Doc{}}
-	head, err := c.Store.Get(ctx, headKind, headName)
+	head, err := c.Store.Get(ctx, HeadKind, HeadName)
 	if err != nil && !errs.Is(err, errs.Missing) {
 		return s, err
 	}
-	s.head = store.Doc{Kind: headKind, Name: headName, Rev: head.Rev, Body: json.RawMessage(fmt.Sprintf(`{"writes":%d}`, head.Rev+1))}
+	s.head = store.Doc{Kind: HeadKind, Name: HeadName, Rev: head.Rev, Body: json.RawMessage(fmt.Sprintf(`{"writes":%d}`, head.Rev+1))}
 	for _, kind := range resource.Declared {
 		docs, err := c.every(ctx, kind, "")
 		if err != nil {

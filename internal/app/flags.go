@@ -1,0 +1,46 @@
+package app
+
+import (
+	"time"
+
+	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/link"
+	"github.com/ringfence/ringfence/internal/serving"
+)
+
+// ackAge is how old a report may be for what it says of flags to be waited for: a data plane that is away cannot keep an
+// exposure from being in force for all others.
+const ackAge = 5 * time.Second
+
+// everywhere fits the data planes, and what serves flags here, to the controller.
+type everywhere struct {
+	*link.Hub
+	serving *serving.Engine
+}
+
+// Observe is, for the exposure of a flag, what is in force here and in every data plane that serves it.
+func (e everywhere) Observe(unit, service string) (fleet.ServiceStatus, time.Time) {
+	if unit != flag.Unit {
+		return e.Hub.Observe(unit, service)
+	}
+	status, now := e.serving.InForce(service), time.Now()
+	for _, u := range e.Hub.Units() {
+		told, at := e.Hub.Observe(u.Unit, service)
+		if told.Name != service || now.Sub(at) > ackAge {
+			continue
+		}
+		status.Generation = min(status.Generation, told.Generation)
+		status.Users = append(status.Users, told.Users...)
+	}
+	return status, now
+}
+
+// Publish wakes who waits for a change.
+func (e everywhere) Publish(unit string) {
+	if unit == flag.Unit {
+		e.serving.Wake()
+		return
+	}
+	e.Hub.Publish(unit)
+}
