@@ -25,7 +25,7 @@ func flagsCommand(e *env) *cobra.Command {
 		Example: `  ringfence flags lint --config flags.yaml
   ringfence flags eval --config flags.json --key new-checkout --context '{"targetingKey":"carol"}'`,
 	})
-	cmd.AddCommand(flagsEvalCommand(e), flagsLintCommand(e), flagsMatrixCommand(e))
+	cmd.AddCommand(flagsServeCommand(), flagsEvalCommand(e), flagsLintCommand(e), flagsMatrixCommand(e))
 	return cmd
 }
 

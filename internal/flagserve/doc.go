@@ -1,0 +1,12 @@
+// Package flagserve puts flags on the network: a Feed holds what is served to each environment and tells those who watch, Handler answers
+// all of the protocols on one port for a server that has one, and Server stands in for flagd on flagd's four ports, with flags
+// from files.
+//
+// Files are looked at twice a second, and read again when they are others: by time, size or inode, so that a file that is replaced and one
+// that is written anew are both seen, as are Kubernetes' links. All of them are read before any is served, so what is served is
+// always whole. A file that is no set of flags, or is gone, changes nothing: what was read last is served on, and why is logged
+// once.
+//
+// A Server is ready when its first flags are there, which is before its other ports are open. It stops by ending its streams with
+// Unavailable, which providers answer by coming again, and then waits for what is being answered.
+package flagserve
