@@ -38,6 +38,11 @@ func serveForEver(folder string) {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
+	go func() { // so that it is folding at most times
+		for range time.Tick(25 * time.Millisecond) {
+			_ = s.Settle(context.Background())
+		}
+	}()
 	fmt.Println("listening", l.Addr())
 	fmt.Println("error", http.Serve(l, s.Handler(everyone)))
 	os.Exit(1)
@@ -94,7 +99,7 @@ func TestCrash(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "events")
 	l := &load{acknowledged: map[int]bool{}}
 	when := time.Now().Add(-time.Minute)
-	for range 6 {
+	for range 8 {
 		serveAndKill(t, folder, func(address string, stop <-chan struct{}) {
 			var wg sync.WaitGroup
 			for range 4 {
@@ -173,7 +178,7 @@ func serveAndKill(t *testing.T, folder string, work func(address string, stop <-
 		t.Fatalf("the server said %s", lines.Text())
 	}
 	stop := make(chan struct{})
-	timer := time.AfterFunc(50*time.Millisecond+rand.N(350*time.Millisecond), func() {
+	timer := time.AfterFunc(20*time.Millisecond+rand.N(300*time.Millisecond), func() {
 		_ = cmd.Process.Kill()
 		close(stop)
 	})
