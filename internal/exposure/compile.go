@@ -20,6 +20,7 @@ type compiler struct {
 	inRef      bool
 	attributes map[string]struct{}
 	readsAll   bool
+	logic      bool // the dialect is Logic's
 	readsFlag  bool // the flag's key, or what it is in, by a name that is looked up at evaluation
 }
 
@@ -77,6 +78,9 @@ func (c *compiler) list(raw []any) (node, error) {
 	items, err := c.nodes(raw)
 	if err != nil {
 		return node{}, err
+	}
+	if c.logic {
+		return logicList(items), nil
 	}
 	make := func(s scope) Value {
 		values := make([]Value, len(items))
@@ -137,6 +141,9 @@ func (c *compiler) all(args arguments) ([]node, error) {
 // operation compiles {name: operand}.
 func (c *compiler) operation(name string, operand any) (node, error) {
 	return c.in(escape(name), operand, func(operand any) (node, error) {
+		if c.logic {
+			return c.logicOperation(name, operand)
+		}
 		if name == "$ref" {
 			return c.reference(operand)
 		}

@@ -29,7 +29,9 @@ type frame struct {
 	item   Value
 	acc    Value
 	reduce bool
-	left   *int // node evaluations that the outermost loop may still spend
+	left   *int   // node evaluations that the outermost loop may still spend
+	outer  *frame // of Logic, what is around the loop
+	index  int    // of Logic, the item's place in its list
 }
 
 // attribute returns a top-level name of the context.
