@@ -54,8 +54,14 @@ bench-flags: ## flag evaluation beside flagd's, and random definitions against i
 bench-controller: ## 10,000 rollouts in flight: how late decisions are, and what they cost
 	@$(GO) run ./bench/controller
 
+bench-track: ## exposures and metric events over loopback, flushed to disk; summaries of a million exposures
+	@$(GO) run ./bench/track -users 1000000
+
 verdict-table: ## verdicts on simulated releases, beside thresholds, Kayenta and Wald
 	@$(GO) run ./bench/verdict-table
+
+experiment-table: ## experiments on simulated users: false alarms, coverage, power
+	@$(GO) run ./bench/experiment-table
 
 deps: build ## direct dependencies, modules, binary size
 	@$(GO) list -m -f '{{if not (or .Indirect .Main)}}{{.Path}} {{.Version}}{{end}}' all | sed '/^$$/d'
@@ -65,4 +71,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo tools check test storm bench bench-gateway bench-flags bench-controller verdict-table deps clean
+.PHONY: help assets build demo tools check test storm bench bench-gateway bench-flags bench-controller bench-track verdict-table experiment-table deps clean
