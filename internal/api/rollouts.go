@@ -43,7 +43,7 @@ func (s *Server) rollouts() {
 
 // ByRollout is the part of a path that names a rollout.
 type ByRollout struct {
-	Rollout string `path:"rollout" maxLength:"100" doc:"a rollout's ID, or a service's name for its newest"`
+	Rollout string `path:"rollout" maxLength:"300" doc:"a rollout's ID, or a service's name for its newest"`
 }
 
 type commandInput struct {
@@ -52,10 +52,10 @@ type commandInput struct {
 }
 
 type rolloutsInput struct {
-	Service  string `query:"service" maxLength:"63" doc:"only of this service"`
+	Service  string `query:"service" maxLength:"300" doc:"only of this service"`
 	InFlight bool   `query:"inFlight" doc:"only those that have not ended"`
 	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"at most so many"`
-	After    string `query:"after" maxLength:"100" doc:"only those that are older than this one"`
+	After    string `query:"after" maxLength:"300" doc:"only those that are older than this one"`
 }
 
 func (s *Server) listRollouts(ctx context.Context, in *rolloutsInput) (*answered[wire.Rollouts], error) {

@@ -24,6 +24,7 @@ type Options struct {
 	Telling   Telling
 	Hub       Hub
 	Flags     Flags
+	Board     Board
 	Logs      Logs
 	Store     Store
 	Notifier  Notifier // nil: followers of the record look for new events by themselves
@@ -76,6 +77,7 @@ func New(o Options) (*Server, error) {
 	s.events()
 	s.units()
 	s.feed()
+	s.flags()
 	s.backup()
 	s.mounts()
 	return s, s.describe()

@@ -7,6 +7,7 @@ import (
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/serving"
+	"github.com/ringfence/ringfence/internal/switchboard"
 )
 
 // ackAge is how old a report may be for what it says of flags to be waited for: a data plane that is away cannot keep an
@@ -43,4 +44,9 @@ func (e everywhere) Publish(unit string) {
 		return
 	}
 	e.Hub.Publish(unit)
+}
+
+// board is where people act on flags.
+func (s *server) board() *switchboard.Board {
+	return switchboard.New(switchboard.Options{Catalog: s.catalog, Rollouts: s.controller, Served: s.serving, Store: s.store, Choices: serving.KindChoices})
 }

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,6 +58,57 @@ const maxChanges = 200
 
 // Apply makes what is declared be as in set, all of it or nothing; resources that set does not name stay as they are.
 func (c *Catalog) Apply(ctx context.Context, actor string, now time.Time, set []resource.Resource, dryRun bool) (Result, error) {
+	return c.apply(ctx, actor, now, set, dryRun, reviews)
+}
+
+// Replace is Apply of after alone, when what is there is before; errs.Conflict when it is not. It does not ask whether the
+// change needs a review.
+func (c *Catalog) Replace(ctx context.Context, actor string, now time.Time, before, after resource.Resource) error {
+	_, err := c.apply(ctx, actor, now, []resource.Resource{after}, false, func(s state, _ []resource.Resource) error {
+		doc, ok := s.docs[before.Key()]
+		if !ok {
+			return errs.E(errs.Conflict, "%s is not there any more", before.Key()).Next("look at what is there")
+		}
+		is, err := decode(doc)
+		if err == nil && len(resource.Changes(&before, &is)) > 0 {
+			return errStale
+		}
+		return err
+	})
+	if errors.Is(err, errStale) {
+		return errs.E(errs.Conflict, "%s was changed meanwhile", before.Key())
+	}
+	return err
+}
+
+// errStale is no conflict that a retry of the same would get over.
+var errStale = errors.New("changed meanwhile")
+
+// reviews refuses changes of flags that their reviewers have not seen.
+func reviews(s state, set []resource.Resource) error {
+	for _, r := range set {
+		doc, ok := s.docs[r.Key()]
+		if r.Kind != resource.KindFlagSet || !ok {
+			continue
+		}
+		before, err := decode(doc)
+		if err != nil {
+			return err
+		}
+		old, _ := flag.Of(before)
+		now, _ := flag.Of(r)
+		if old == nil || now == nil {
+			continue
+		}
+		if envs := flag.Reviewed(old, now); len(envs) > 0 {
+			return errs.E(errs.Denied, "flag set %s: what is answered in %s changes only with a review", r.Metadata.Name, strings.Join(envs, ", ")).
+				Next("ask for one: ringfence flags propose -f FILE --reason …")
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) apply(ctx context.Context, actor string, now time.Time, set []resource.Resource, dryRun bool, allow func(state, []resource.Resource) error) (Result, error) {
 	if len(set) == 0 || len(set) > MaxSet {
 		return Result{}, errs.E(errs.Invalid, "got %d resources, expected 1 to %d", len(set), MaxSet)
 	}
@@ -71,6 +123,9 @@ func (c *Catalog) Apply(ctx context.Context, actor string, now time.Time, set []
 			return err
 		}
 		if err := judge(s, set); err != nil {
+			return err
+		}
+		if err := allow(s, set); err != nil && !dryRun {
 			return err
 		}
 		res = Result{DryRun: dryRun, Items: plan(s, set)}

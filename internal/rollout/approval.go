@@ -1,12 +1,12 @@
 package rollout
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/resource"
 )
 
 // Approved is an approval that was given.
@@ -34,26 +34,42 @@ func (s State) unapproved(ring int, groups map[string][]string) string {
 	}
 	var given []string
 	for _, a := range s.Approved {
-		if a.Ring == r.Name && (r.Approval.Own || a.By != s.By) {
-			given = append(given, strings.TrimPrefix(a.By, "user:"))
+		if a.Ring == r.Name {
+			given = append(given, a.By)
 		}
 	}
-	if len(r.Approval.From) == 0 {
+	if missing := Unapproved(*r.Approval, s.By, given, groups); missing != "" {
+		return "ring " + r.Name + " waits for " + missing
+	}
+	return ""
+}
+
+// Unapproved says whose approval is missing of what an author asks for, given the principals who approved so far and the
+// members of the groups; "" when none is.
+func Unapproved(a resource.Approval, author string, by []string, groups map[string][]string) string {
+	name := func(principal string) string { return strings.TrimPrefix(principal, "user:") }
+	var given []string
+	for _, who := range by {
+		if a.Own || who != author {
+			given = append(given, name(who))
+		}
+	}
+	if len(a.From) == 0 {
 		if len(given) == 0 {
-			return fmt.Sprintf("ring %s waits for approval", r.Name)
+			return "approval"
 		}
 		return ""
 	}
-	if r.Approval.Need == "all" && !r.Approval.Own { // who released it cannot approve it, and is not waited for next to others
-		others := append(slices.Clone(given), strings.TrimPrefix(s.By, "user:"))
-		if missing := missingOf(r.Name, "all", r.Approval.From, others, groups); missing != "" || len(given) > 0 {
+	if a.Need == "all" && !a.Own { // the author cannot approve it, and is not waited for next to others
+		others := append(slices.Clone(given), name(author))
+		if missing := missingOf("all", a.From, others, groups); missing != "" || len(given) > 0 {
 			return missing
 		}
 	}
-	return missingOf(r.Name, r.Approval.Need, r.Approval.From, given, groups)
+	return missingOf(a.Need, a.From, given, groups)
 }
 
-func missingOf(ring, need string, from, given []string, groups map[string][]string) string {
+func missingOf(need string, from, given []string, groups map[string][]string) string {
 	var missing []string
 	for _, group := range from {
 		members := groups[group]
@@ -86,7 +102,7 @@ func missingOf(ring, need string, from, given []string, groups map[string][]stri
 	if need == "any" {
 		word = " or "
 	}
-	return fmt.Sprintf("ring %s waits for the approval of %s", ring, strings.Join(missing, word))
+	return "the approval of " + strings.Join(missing, word)
 }
 
 // Approve decides on an approval, or its refusal, for the next ring. Who may give it is judged against the groups as
