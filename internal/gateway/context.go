@@ -37,14 +37,20 @@ func (x *exchange) identify(rt *route) {
 	}
 	x.user.TargetingKey = key[:min(len(key), maxKey)]
 	clear(x.user.Attributes)
-	if len(rt.attrs) == 0 {
-		return
-	}
 	x.user.Timestamp = x.start.Unix()
-	if x.user.Attributes == nil {
+	x.attributes(rt.attrs)
+	x.sides = x.sides[:0]
+	if c := rt.counted.Load(); c != nil {
+		x.attributes(c.attrs)
+		c.place(x)
+	}
+}
+
+func (x *exchange) attributes(attrs []attribute) {
+	if x.user.Attributes == nil && len(attrs) > 0 {
 		x.user.Attributes = map[string]any{}
 	}
-	for _, a := range rt.attrs {
+	for _, a := range attrs {
 		if v := x.lookup(a.from); v != nil {
 			x.user.Attributes[a.name] = v
 		}

@@ -18,9 +18,10 @@ type exchange struct {
 	fresh bool // user.TargetingKey was made for this request
 
 	rt     *route
-	tg     *target // claimed; nil while held
-	last   *target // what the request is counted for
-	stream *stream // set once it is one; the claim is then released
+	tg     *target   // claimed; nil while held
+	last   *target   // what the request is counted for
+	sides  []*series // of ramps: what it is counted for besides
+	stream *stream   // set once it is one; the claim is then released
 	head   time.Time
 
 	body    reqBody
@@ -48,10 +49,11 @@ func (x *exchange) run() (cut bool) {
 		if cut = x.cut; cut && x.r.ContentLength != 0 && x.r.ProtoMajor == 1 {
 			http.NewResponseController(x.w).SetReadDeadline(longAgo) // else net/http would wait for the body
 		}
-		attrs := x.user.Attributes
+		attrs, sides := x.user.Attributes, x.sides
 		buf := x.body.small
+		clear(sides)
 		*x = exchange{}
-		x.user.Attributes, x.body.small = attrs, buf[:0]
+		x.user.Attributes, x.sides, x.body.small = attrs, sides[:0], buf[:0]
 		exchanges.Put(x)
 	}()
 	if x.g.closing.Load() {
@@ -165,6 +167,9 @@ func (x *exchange) fail() {
 func (x *exchange) blame(reason string) {
 	g, k := x.g, x.last.series.key
 	x.last.series.failed(reason)
+	for _, s := range x.sides {
+		s.failed(reason)
+	}
 	now := time.Now().UnixNano()
 	last := g.logged.Load()
 	if now-last < int64(time.Second) || !g.logged.CompareAndSwap(last, now) {
@@ -204,4 +209,7 @@ func (x *exchange) count() {
 		took = x.head.Sub(x.start)
 	}
 	x.last.series.done(x.code, took)
+	for _, s := range x.sides {
+		s.done(x.code, took)
+	}
 }

@@ -39,6 +39,7 @@ type Gateway struct {
 	versions map[versionKey]*version
 	left     map[fleet.Endpoint]*endpoint // left out, and perhaps not yet drained
 	users    map[seriesKey]*userSet
+	ramps    map[string]*ramp    // by the flag's name
 	loaded   map[string][]string // by service: the exposure that loaded users were counted under
 	userTurn int64
 
@@ -89,6 +90,7 @@ func (g *Gateway) Apply(ctx context.Context, services []fleet.Service) error {
 	before := g.table.Load()
 	for name, r := range t.services {
 		g.restartUsers(before.services[name], r) // before the new generation shows: its counts are none of the old
+		r.counted.Store(g.countedFor(r))
 	}
 	g.claim.Lock()
 	g.table.Store(t)

@@ -51,7 +51,13 @@ func newMetrics(reg *prometheus.Registry, unit string, g *Gateway) *metrics {
 
 // MetricsHandler serves the metrics for a scrape, native histograms included when the scraper asks for them.
 func (g *Gateway) MetricsHandler() http.Handler {
-	return promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	all := promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		g.sweepRamps(time.Now())
+		g.mu.Unlock()
+		all.ServeHTTP(w, r)
+	})
 }
 
 // series is one (service, version, ring) with its counters looked up, so that a request touches no map of labels.

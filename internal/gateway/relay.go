@@ -43,6 +43,9 @@ func (t *turn) relay() outcome {
 // begin does what comes before the head of every answer of the service.
 func (x *exchange) begin() {
 	x.last.series.users.add(x.user.TargetingKey)
+	for _, s := range x.sides {
+		s.users.add(x.user.TargetingKey)
+	}
 	x.tellKey()
 	if x.g.closing.Load() {
 		x.w.Header().Set("Connection", "close")

@@ -4,6 +4,7 @@ import (
 	"path"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -27,6 +28,8 @@ type route struct {
 	strip         bool
 	key           fleet.Source
 	attrs         []attribute
+	declared      map[string]fleet.Source // all attributes that could be found
+	counted       atomic.Pointer[counted] // nil without ramps
 	rings         *exposure.Rings
 	targets       []*target // per ring; nil when no version is out for it
 	h2c           bool
@@ -142,7 +145,7 @@ func newRoute(s fleet.Service) (*route, error) {
 		return nil, errs.Wrap(errs.Invalid, err, "service %s", s.Name)
 	}
 	r := &route{
-		service: s.Name, generation: s.Generation, strip: rt.StripPath, key: rt.TargetingKey, rings: rings,
+		service: s.Name, generation: s.Generation, declared: rt.Attributes, strip: rt.StripPath, key: rt.TargetingKey, rings: rings,
 		prefix: strings.TrimRight(rt.Path, "/"), h2c: rt.Protocol == "h2c",
 		timeout: rt.Timeout.D(defaultTimeout), streamTimeout: rt.StreamTimeout.D(defaultStreamTimeout), maxBody: rt.MaxBodyBytes,
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/murmur3"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/fleet"
 )
 
@@ -82,10 +83,16 @@ func (u *userSet) add(key string) {
 }
 
 // restart begins to count anew what is counted since the exposure changed.
-func (u *userSet) restart() {
+func (u *userSet) restart() { u.forget(false) }
+
+// forget restarts the set, with all that it has counted if wanted.
+func (u *userSet) forget(all bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.since = distinct{}
+	if all {
+		u.all = distinct{}
+	}
 	for i := range u.last {
 		u.last[i].Store(0)
 	}
@@ -110,10 +117,14 @@ func (g *Gateway) Users(service string) []fleet.UserCount {
 			out = append(out, fleet.UserCount{Ring: k.ring, Version: k.version, Users: all, Recent: since})
 		}
 	}
-	slices.SortFunc(out, func(a, b fleet.UserCount) int {
+	sortCounts(out)
+	return out
+}
+
+func sortCounts(all []fleet.UserCount) {
+	slices.SortFunc(all, func(a, b fleet.UserCount) int {
 		return cmp.Or(cmp.Compare(a.Version, b.Version), cmp.Compare(a.Ring, b.Ring))
 	})
-	return out
 }
 
 // savedUsers is one set as it is kept across restarts.
@@ -186,6 +197,9 @@ func (g *Gateway) SaveUsers() ([]byte, error) {
 		s := savedUsers{Service: k.service, Version: k.version, Ring: k.ring}
 		if r := g.table.Load().services[k.service]; r != nil {
 			s.Exposure = r.exposure()
+		}
+		if r := g.ramps[k.service]; r != nil {
+			s.Exposure = r.trial()
 		}
 		u.mu.Lock()
 		var err, sinceErr error
@@ -281,6 +295,7 @@ func (g *Gateway) forgetUsers(t *table, wanted map[versionKey]bool) {
 	left := map[string][]seriesKey{}
 	for k := range g.users {
 		switch {
+		case flag.IsSubject(k.service): // see sweepRamps
 		case t.services[k.service] == nil:
 			delete(g.users, k)
 			g.metrics.drop(k)
