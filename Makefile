@@ -48,7 +48,7 @@ bench: ## ring lookup, Next, e-process update, event append on both stores
 bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
 	@$(GO) run ./bench/gateway
 
-bench-flags: ## flag evaluation beside flagd's, and random definitions against it for a minute
+bench-flags: ## flag evaluation beside flagd's, GO Feature Flag's and LaunchDarkly's, and random definitions against flagd for a minute
 	@cd bench/flags && $(GO) run . -bench && $(GO) run . -for 60s
 
 bench-controller: ## 10,000 rollouts in flight: how late decisions are, and what they cost
