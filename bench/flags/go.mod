@@ -46,3 +46,6 @@ require (
 )
 
 replace github.com/ringfence/ringfence => ../..
+
+// As flagd core asks for: GO Feature Flag, which is only measured beside it, would put a newer one under the oracle.
+replace github.com/diegoholiveira/jsonlogic/v3 => github.com/diegoholiveira/jsonlogic/v3 v3.9.1
