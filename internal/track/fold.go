@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	foldEvery = time.Second
-	foldAt    = 50_000 // events that are folded without waiting
-	foldMost  = 50_000 // events of one transaction; the last row of the journal may exceed it
+	foldEvery = 5 * time.Second
+	foldAt    = 100_000 // events that are folded without waiting
+	foldMost  = 100_000 // events of one transaction; the last row of the journal may exceed it
 	foldRetry = 2 * time.Second
 )
 
