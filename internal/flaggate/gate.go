@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -95,6 +96,11 @@ func (g *Gate) log() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return g.Log
+}
+
+// Panicked records that answering a request failed in a way that it must not.
+func (g *Gate) Panicked(v any) {
+	g.log().Error("flags: answering panicked", "panic", v, "stack", string(debug.Stack()))
 }
 
 // Selector is what a request chooses by its headers.

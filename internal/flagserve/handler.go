@@ -26,7 +26,7 @@ type Options struct {
 type Handlers struct {
 	Evaluation http.Handler // flagd.evaluation, versions 1 and 2
 	Sync       http.Handler // flagd.sync
-	OFREP      http.Handler
+	OFREP      *ofrep.Handler
 	close      func()
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/ofrep"
 )
 
 // Ports are flagd's: of evaluation, management, sync and OFREP. 0 takes one that is free.
@@ -128,6 +129,9 @@ func (o *opened) listen(socket, address string, port int, h http.Handler, secure
 	if err != nil {
 		o.err = errs.Wrap(errs.Unavailable, err, "cannot listen")
 		return ""
+	}
+	if remote, ok := h.(*ofrep.Handler); ok && secure == nil {
+		l = ofrep.NewFront(l, remote)
 	}
 	o.listeners = append(o.listeners, l)
 	o.servers = append(o.servers, NewHTTPServer(h, secure))

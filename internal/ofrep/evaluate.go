@@ -1,6 +1,7 @@
 package ofrep
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -22,16 +23,38 @@ func (h *Handler) single(w http.ResponseWriter, r *http.Request) {
 	}
 	a := pool.Get().(*asked)
 	defer a.release()
-	view, c, bad := h.understand(r, a)
+	status, body, bad := h.one(r.Context(), r.Header, key, a, func() *refused { return a.read(r, h.o.MaxBody) })
 	if bad != nil {
 		refuse(w, key, bad)
 		return
 	}
+	write(w, status, body)
+}
+
+// refused is why a request is not answered.
+type refused = flaggate.Refusal
+
+// one answers for one flag; read reads the body, once it is known that somebody may ask.
+func (h *Handler) one(ctx context.Context, header http.Header, key string, a *asked, read func() *refused) (status int, body []byte, bad *refused) {
+	c, bad := h.gate.Who(ctx, header, "")
+	if bad == nil {
+		bad = read()
+	}
+	if bad == nil {
+		bad = h.gate.User(ctx, header, c, &a.ctx, a.token)
+	}
+	if bad != nil {
+		return 0, nil, bad
+	}
+	view, bad := h.gate.View(c, flaggate.Selector(header))
+	if bad != nil {
+		return 0, nil, bad
+	}
 	if h.o.Asked != nil {
 		h.o.Asked(c.Environment, key)
 	}
-	status, body := h.cache.of(view, h.now).one(key, a, c.Scope == flag.Browser)
-	write(w, status, body)
+	status, body = h.cache.of(view, h.now).one(key, a, c.Scope == flag.Browser)
+	return status, body, nil
 }
 
 // one evaluates a flag and returns the encoded answer.

@@ -140,26 +140,38 @@ func flagKey(u *url.URL) (string, bool) {
 
 // refuse writes an error; key is the flag's that was asked for, empty for all.
 func refuse(w http.ResponseWriter, key string, r *flaggate.Refusal) {
-	head := w.Header()
-	if r.Wait > 0 {
-		head.Set("Retry-After", strconv.Itoa(int((r.Wait+time.Second-1)/time.Second)))
+	for name, value := range refusalHeaders(r) {
+		w.Header().Set(name, value)
 	}
-	if r.Status == http.StatusUnauthorized {
-		head.Set("WWW-Authenticate", `Bearer realm="flags"`)
+	write(w, r.Status, refusalBody(key, r))
+}
+
+// refusalHeaders are what a refusal says beside its body.
+func refusalHeaders(r *flaggate.Refusal) map[string]string {
+	switch {
+	case r == nil:
+		return nil
+	case r.Wait > 0:
+		return map[string]string{"Retry-After": strconv.Itoa(int((r.Wait + time.Second - 1) / time.Second))}
+	case r.Status == http.StatusUnauthorized:
+		return map[string]string{"WWW-Authenticate": `Bearer realm="flags"`}
 	}
-	var body any = failed{Key: key, Code: r.Code, Details: r.Details}
+	return nil
+}
+
+func refusalBody(key string, r *flaggate.Refusal) []byte {
 	switch {
 	case r.Status == http.StatusInternalServerError:
-		body = struct {
+		return marshal(struct {
 			Details string `json:"errorDetails"`
-		}{r.Details}
+		}{r.Details})
 	case key == "":
-		body = struct {
+		return marshal(struct {
 			Code    flag.Code `json:"errorCode"`
 			Details string    `json:"errorDetails,omitempty"`
-		}{r.Code, r.Details}
+		}{r.Code, r.Details})
 	}
-	write(w, r.Status, marshal(body))
+	return marshal(failed{Key: key, Code: r.Code, Details: r.Details})
 }
 
 var jsonType = []string{"application/json"}
