@@ -21,11 +21,20 @@ import (
 func flagsCommand(e *env) *cobra.Command {
 	cmd := family(&cobra.Command{
 		Use:   "flags",
-		Short: "Check and evaluate feature flags in flagd's format, without a server",
+		Short: "Feature flags: check, evaluate and serve files; show, switch off, edit and review what is declared",
 		Example: `  ringfence flags lint --config flags.yaml
+  ringfence flags expose shop/new-checkout --watch
+  ringfence flags off shop/new-checkout --reason "carts are lost"
   ringfence flags eval --config flags.json --key new-checkout --context '{"targetingKey":"carol"}'`,
 	})
 	cmd.AddCommand(flagsServeCommand(), flagsEvalCommand(e), flagsLintCommand(e), flagsMatrixCommand(e))
+	cmd.AddCommand(flagsListCommand(e), flagsShowCommand(e), flagsExplainCommand(e), flagsExposeCommand(e), flagsOffCommand(e), flagsPreviewCommand(e),
+		flagsTurnCommand(e, "enable", "Enable a flag in an environment", "enabled"),
+		flagsTurnCommand(e, "disable", "Disable a flag in an environment: callers use their own defaults", "disabled"),
+		flagsTurnCommand(e, "archive", "Archive a flag: it answers as if it were disabled, and is kept", "archived"),
+		flagsTurnCommand(e, "restore", "Take a flag out of the archive", "restored"),
+		flagsSetCommand(e), flagsUndoCommand(e), flagsProposeCommand(e), flagsRequestsCommand(e), flagsRequestCommand(e),
+		flagsReviewCommand(e, false), flagsReviewCommand(e, true))
 	return cmd
 }
 
