@@ -51,6 +51,8 @@ type Options struct {
 	Disk     Disk
 	Logger   *slog.Logger
 	Every    time.Duration // between reports when nothing changes; default 1s
+
+	Flags func() []fleet.ServiceStatus // what is in force of flags, which is reported, too; may be nil
 }
 
 // Agent follows the control plane.
@@ -261,6 +263,9 @@ func (a *Agent) Observe() fleet.Observed {
 		o.Services = append(o.Services, fleet.ServiceStatus{
 			Name: s.Name, Generation: a.Gateway.Generation(s.Name), Slots: slots, Users: a.Gateway.Users(s.Name),
 		})
+	}
+	if a.Flags != nil {
+		o.Services = append(o.Services, a.Flags()...)
 	}
 	return o
 }

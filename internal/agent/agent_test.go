@@ -227,6 +227,18 @@ func marshal(v any) string {
 	return string(b)
 }
 
+func TestReportsTellOfFlags(t *testing.T) {
+	w := newWorld()
+	a := w.agent()
+	a.Flags = func() []fleet.ServiceStatus { return []fleet.ServiceStatus{{Name: "flag:web:color", Generation: 4}} }
+	if err := a.apply(t.Context(), []fleet.Service{{Name: "shop"}}); err != nil {
+		t.Fatal(err)
+	}
+	if o := a.Observe(); len(o.Services) != 2 || o.Services[1].Name != "flag:web:color" || o.Services[1].Generation != 4 {
+		t.Errorf("told %+v", o.Services)
+	}
+}
+
 func TestReportsComeEverySecondAndWhenSomethingChanges(t *testing.T) {
 	w := newWorld()
 	play(t, w, func(t *testing.T, a *Agent) {

@@ -14,6 +14,9 @@ const Production = "production"
 // Unit is the place in which exposures of flags are in force: wherever flags are served.
 const Unit = "@flags"
 
+// Mark is what programs that serve an environment's flags elsewhere report besides the exposures in force there.
+func Mark(env string) string { return Unit + "/" + env }
+
 // Subject names the exposure of a flag in an environment where services are named: what is rolled out is a variant of it.
 type Subject struct{ Set, Key, Environment string }
 
