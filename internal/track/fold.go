@@ -31,10 +31,10 @@ func (f *folding) nudge() {
 	}
 }
 
-func (f *folding) state() (seq int64, err error, moved chan struct{}) {
+func (f *folding) state() (seq int64, moved chan struct{}, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.seq, f.err, f.moved
+	return f.seq, f.moved, f.err
 }
 
 func (f *folding) set(seq int64, err error) {
@@ -50,7 +50,7 @@ func (s *Store) Settle(ctx context.Context) error {
 	target := s.lastSeq.Load()
 	first := true
 	for {
-		seq, err, moved := s.folding.state()
+		seq, moved, err := s.folding.state()
 		if seq >= target {
 			return nil
 		}
