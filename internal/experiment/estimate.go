@@ -62,15 +62,12 @@ func Compare(kind Kind, difference Difference, control, treatment Summary) (Esti
 	if control.Adjusted != treatment.Adjusted {
 		return Estimate{}, "only one of the variants has a covariate"
 	}
-	theta := 0.0
-	if control.Adjusted {
-		theta = slope(kind, control, treatment)
-	}
-	plain, why := compare(kind, difference, control, treatment, 0)
+	theta := theta(kind, control, treatment)
+	plain, why := compare(kind, difference, control, treatment, 0, 0)
 	if theta == 0 || why != "" {
 		return plain, why
 	}
-	e, why := compare(kind, difference, control, treatment, theta)
+	e, why := compare(kind, difference, control, treatment, theta, 0)
 	if why != "" {
 		return e, why
 	}
@@ -78,7 +75,43 @@ func Compare(kind Kind, difference Difference, control, treatment Summary) (Esti
 	return e, ""
 }
 
-func compare(kind Kind, difference Difference, a, b Summary, theta float64) (Estimate, string) {
+// contrast estimates by how much the treatment is above the control and the given relative effect, in units of the metric. It asks
+// the same of a relative effect as Compare (Fieller, 1954) without dividing by the control, and so without the lopsidedness that
+// a quotient has while the control is uncertain.
+func contrast(kind Kind, control, treatment Summary, relative float64) (Estimate, string) {
+	return compare(kind, Absolute, control, treatment, theta(kind, control, treatment), relative)
+}
+
+// fieller is the relative effects that a contrast does not exclude by so many standard errors. An end is infinite when the control
+// cannot be told from 0.
+func fieller(kind Kind, control, treatment Summary, width float64) Interval {
+	plain, why := contrast(kind, control, treatment, 0)
+	up, _ := contrast(kind, control, treatment, 1)
+	down, _ := contrast(kind, control, treatment, -1)
+	size, k2 := math.Abs(plain.Control), width*width
+	// The variance of the contrast at r is v0 + 2 r c + r² a, and the ends are where its square is k2 times that.
+	v0 := plain.SE * plain.SE
+	a, c := (up.SE*up.SE+down.SE*down.SE)/2-v0, (up.SE*up.SE-down.SE*down.SE)/4
+	lead, middle, rest := size*size-k2*a, plain.Effect*size+k2*c, plain.Effect*plain.Effect-k2*v0
+	root := math.Sqrt(middle*middle - lead*rest)
+	switch {
+	case why != "" || !finite(root) || lead == 0:
+	case lead > 0:
+		return Interval{(middle - root) / lead, (middle + root) / lead}
+	case plain.Effect > 0: // the other branch, for a control of the other sign, is not of interest
+		return Interval{(middle - root) / lead, math.Inf(1)}
+	}
+	return Interval{math.Inf(-1), math.Inf(1)}
+}
+
+func theta(kind Kind, a, b Summary) float64 {
+	if !a.Adjusted || !b.Adjusted {
+		return 0
+	}
+	return slope(kind, a, b)
+}
+
+func compare(kind Kind, difference Difference, a, b Summary, theta, shift float64) (Estimate, string) {
 	ya, ga := a.value(kind, Value)
 	yb, gb := b.value(kind, Value)
 	e := Estimate{N: a.N + b.N, Control: ya, Treatment: yb, Effect: yb - ya}
@@ -97,14 +130,17 @@ func compare(kind Kind, difference Difference, a, b Summary, theta float64) (Est
 			gb[i] -= theta * hb[i]
 		}
 	}
-	va, vb := a.form(ga, ga), b.form(gb, gb)
-	for _, v := range []struct {
-		of  Summary
-		is  float64
-		raw float64
-	}{{a, va, a.Cov[Value][Value]}, {b, vb, b.Cov[Value][Value]}} {
-		if !(v.is > 0) || !(v.raw > 0) || !finite(v.is) {
-			return Estimate{}, "nothing varies in " + v.of.Name + ", or too few users to say how much"
+	va, vb, why := variances(kind, a, b, ga, gb)
+	if why != "" {
+		return Estimate{}, why
+	}
+	if shift != 0 {
+		e.Effect -= shift * math.Abs(ya)
+		for i := range quantities {
+			ga[i] += shift * math.Copysign(1, ya) * base[i]
+		}
+		if a.Cov[Value][Value] > 0 {
+			va = a.form(ga, ga)
 		}
 	}
 	na, nb := float64(a.N), float64(b.N)
@@ -122,15 +158,41 @@ func compare(kind Kind, difference Difference, a, b Summary, theta float64) (Est
 		}
 		for i := range quantities {
 			ga[i] = -ga[i]/size - moved/ya*base[i]
-			gb[i] /= size
 		}
-		sa, sb = a.form(ga, ga)/na, b.form(gb, gb)/nb
+		sa = a.form(ga, ga) / na
+		sb /= size * size
+		if a.Cov[Value][Value] == 0 { // it is the control that does not vary
+			sa = va / na / (size * size)
+		}
 	}
 	e.SE = math.Sqrt(sa + sb)
 	if !finite(e.Effect, e.SE, e.DF) || !(e.SE > 0) {
 		return Estimate{}, "the numbers are too large or too small to compare"
 	}
 	return e, ""
+}
+
+// variances are those of the metric in each variant. A variant in which nothing varies, since nobody did it or everybody, is
+// taken to vary as the other one: that nothing is left of a metric must not go unseen. The interval of a quantile that
+// has no width says only that it was not resolved.
+func variances(kind Kind, a, b Summary, ga, gb gradient) (va, vb float64, why string) {
+	va, vb = a.form(ga, ga), b.form(gb, gb)
+	if kind != Quantile && va == 0 && a.Cov[Value][Value] == 0 {
+		va = vb
+	}
+	if kind != Quantile && vb == 0 && b.Cov[Value][Value] == 0 {
+		vb = va
+	}
+	for _, v := range []struct {
+		of  Summary
+		is  float64
+		raw float64
+	}{{a, va, a.Cov[Value][Value]}, {b, vb, b.Cov[Value][Value]}} {
+		if !(v.is > 0) || !(v.raw >= 0) || !finite(v.is) {
+			return 0, 0, "nothing varies in " + v.of.Name + ", or too few users to say how much"
+		}
+	}
+	return va, vb, ""
 }
 
 // slope is how much the metric moves with the covariate. That of a ratio is of the two ratios, as far as they are linear.

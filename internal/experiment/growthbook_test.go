@@ -270,7 +270,7 @@ func TestNegativeBaselines(t *testing.T) {
 				a.Add([quantities]float64{sign * mPostA[i], dPostA[i], sign * mPreA[i], dPreA[i]})
 				b.Add([quantities]float64{sign * c.m[i], dPostB[i], sign * mPreB[i], dPreB[i]})
 			}
-			e, why := compare(Ratio, Relative, a.Summary("", Ratio, true), b.Summary("", Ratio, true), 0.5)
+			e, why := compare(Ratio, Relative, a.Summary("", Ratio, true), b.Summary("", Ratio, true), 0.5, 0)
 			if why != "" || math.Abs(e.Effect-sign*c.lift) > 5.1e-8 || math.Abs(e.SE-c.se) > 5.1e-8 {
 				t.Errorf("sign %v: lift %.7f, standard error %.7f %s", sign, e.Effect, e.SE, why)
 			}

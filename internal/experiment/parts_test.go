@@ -207,7 +207,7 @@ func TestNoEstimate(t *testing.T) {
 		diff Difference
 		a, b Summary
 	}{
-		"one user": {Mean, Absolute, MeanOf("bad", 1, 5, 1), good}, "nobody": {Mean, Absolute, good, Summary{Name: "bad"}}, "no spread": {Mean, Absolute, good, MeanOf("bad", 100, 5, 0)},
+		"one user": {Mean, Absolute, MeanOf("bad", 1, 5, 1), good}, "nobody": {Mean, Absolute, good, Summary{Name: "bad"}}, "no spread": {Mean, Absolute, MeanOf("good", 100, 5, 0), MeanOf("bad", 100, 5, 0)}, "a quantile that was not resolved": {Quantile, Absolute, good, QuantileOf("bad", 60_000_000, 0.9, 5, 5, 5)},
 		"relative to 0": {Mean, Relative, MeanOf("bad", 100, 0, 1), good}, "a denominator of 0": {Ratio, Relative, ratioOf(100, 10, 20, 5, 5, 1), zero},
 		"too large": {Mean, Relative, MeanOf("bad", 100, 1e-200, 1e200), good}, "not a number": {Mean, Absolute, MeanOf("bad", 100, math.NaN(), 1), good},
 	} {
@@ -217,6 +217,65 @@ func TestNoEstimate(t *testing.T) {
 	}
 	if _, why := Compare(Mean, Absolute, MeanOf("", 100, 0, 1), good); why != "" {
 		t.Errorf("a control of 0 has an absolute difference: %s", why)
+	}
+}
+
+// What is left of a metric of which nothing is left.
+func TestNothingLeft(t *testing.T) {
+	some, nobody := ProportionOf("some", 1000, 100), ProportionOf("nobody", 1000, 0)
+	for _, d := range []Difference{Absolute, Relative} {
+		e, why := Compare(Proportion, d, some, nobody)
+		if want := map[Difference]float64{Absolute: -0.1, Relative: -1}[d]; why != "" || math.Abs(e.Effect-want) > 1e-12 || math.Abs(e.SE) > math.Abs(want)/5 || !(e.SE > 0) {
+			t.Errorf("%s: %+v %s", d, e, why)
+		}
+	}
+	if e, why := Compare(Proportion, Absolute, nobody, some); why != "" || math.Abs(e.Effect-0.1) > 1e-12 {
+		t.Errorf("from nobody: %+v %s", e, why)
+	}
+	if e, why := Compare(Mean, Relative, MeanOf("always 2", 1000, 2, 0), MeanOf("3", 1000, 3, 1)); why != "" || math.Abs(e.Effect-0.5) > 1e-12 || !(e.SE > 0) {
+		t.Errorf("from a constant: %+v %s", e, why)
+	}
+}
+
+// The contrast is the plain difference at 0, and 0 at the effect itself, whatever the sign of the control.
+func TestContrast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := MeanOf("a", 1000, rapid.Float64Range(-9, 9).Draw(t, "a"), 1), MeanOf("b", 2000, rapid.Float64Range(-9, 9).Draw(t, "b"), 2)
+		plain, _ := Compare(Mean, Absolute, a, b)
+		if c, why := contrast(Mean, a, b, 0); why != "" || c != plain {
+			t.Fatalf("%+v, plain %+v %s", c, plain, why)
+		}
+		relative, why := Compare(Mean, Relative, a, b)
+		if why != "" || math.Abs(a.Mean[Value]) < 0.01 {
+			return
+		}
+		// Where the difference is 0 the contrast's error is that of the quotient, in units of the metric.
+		c, why := contrast(Mean, a, b, relative.Effect)
+		if size := math.Abs(a.Mean[Value]); why != "" || math.Abs(c.Effect) > 1e-9 || math.Abs(c.SE/size/relative.SE-1) > 1e-9 {
+			t.Fatalf("%+v, relative %+v %s", c, relative, why)
+		}
+	})
+}
+
+// The ends of a Fieller interval are where the contrast is so many standard errors from 0.
+func TestFieller(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := MeanOf("a", 1000, rapid.Float64Range(0.5, 9).Draw(t, "a")*rapid.SampledFrom([]float64{1, -1}).Draw(t, "sign"), 1)
+		b := MeanOf("b", 2000, rapid.Float64Range(-9, 9).Draw(t, "b"), 2)
+		width := rapid.Float64Range(1, 5).Draw(t, "width")
+		ends := fieller(Mean, a, b, width)
+		for i, r := range ends {
+			if e, why := contrast(Mean, a, b, r); why != "" || math.Abs(e.Effect/e.SE+width*[]float64{-1, 1}[i]) > 1e-6 {
+				t.Fatalf("%v: at %v the contrast is %+v %s", ends, r, e, why)
+			}
+		}
+	})
+	if ends := fieller(Mean, MeanOf("a", 100, 0.1, 1), MeanOf("b", 100, 0, 1), 3); !math.IsInf(ends[0], -1) || !math.IsInf(ends[1], 1) {
+		t.Errorf("a control that may be 0: %v", ends)
+	}
+	ends := fieller(Mean, MeanOf("a", 100, 0.1, 1), MeanOf("b", 100, 5, 1), 3)
+	if e, _ := contrast(Mean, MeanOf("a", 100, 0.1, 1), MeanOf("b", 100, 5, 1), ends[0]); !math.IsInf(ends[1], 1) || math.Abs(e.Effect/e.SE-3) > 1e-9 {
+		t.Errorf("far more than a control that may be 0: %v, %+v", ends, e)
 	}
 }
 

@@ -48,8 +48,8 @@ func (r *Report) broken(spec Spec, data Data) string {
 			seen = append(seen, strconv.FormatInt(data.Users[i], 10))
 			meant = append(meant, figure(100*share)+" %")
 		}
-		return fmt.Sprintf("users landed %s where %s were meant (%s, below %g): what differs may be the users",
-			strings.Join(seen, " / "), strings.Join(meant, " / "), chance(r.Mismatch.PValue), MismatchAt)
+		return fmt.Sprintf("users landed %s where %s were meant (p %s, below %g): what differs may be the users",
+			strings.Join(seen, " / "), strings.Join(meant, " / "), figure(r.Mismatch.PValue), MismatchAt)
 	}
 	if r.Multiple.Broken {
 		return fmt.Sprintf("%d users, %s %%, were seen in more than one variant (at most %g %% may be): what differs may be less than it is",
@@ -92,6 +92,9 @@ func (r *Report) treatment(spec Spec, i int, fewest int64) (Decision, string) {
 		return KeepRunning, fmt.Sprintf("%s is better, %s, but %s", primary.Name, d.describe(c), strings.Join(missing, "; "))
 	case spec.Planned > 0 && r.Progress.Share >= 1:
 		return Stop, fmt.Sprintf("all %d planned users were seen and %s shows no difference that could not be chance: %s", spec.Planned, primary.Name, d.describe(c))
+	}
+	if c.CI != nil && !within(*c.CI, 0) && c.Chance == nil {
+		return KeepRunning, fmt.Sprintf("%s looks different, but too little was seen for it not to be chance: %s%s", primary.Name, d.describe(c), r.progress())
 	}
 	return KeepRunning, fmt.Sprintf("%s may differ either way: %s%s", primary.Name, d.describe(c), r.progress())
 }
@@ -159,6 +162,9 @@ func (d Difference) describe(c Comparison) string {
 	}
 	return text
 }
+
+// Text is a difference with its sign, as readings have it.
+func (d Difference) Text(x float64) string { return d.amount(x, true) }
 
 // amount is a difference: in percent when it is relative.
 func (d Difference) amount(x float64, signed bool) string {
