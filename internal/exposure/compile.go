@@ -38,7 +38,11 @@ func (c *compiler) at() string {
 	if len(path) == 0 {
 		return "rule"
 	}
-	return "rule at /" + strings.Join(path, "/")
+	at := "rule at "
+	for _, step := range path {
+		at += "/" + escaped.Replace(step)
+	}
+	return at
 }
 
 // in compiles something one step further down. An operand that is not in a list is no step of its own.
@@ -140,7 +144,7 @@ func (c *compiler) all(args arguments) ([]node, error) {
 
 // operation compiles {name: operand}.
 func (c *compiler) operation(name string, operand any) (node, error) {
-	return c.in(escape(name), operand, func(operand any) (node, error) {
+	return c.in(name, operand, func(operand any) (node, error) {
 		if c.logic {
 			return c.logicOperation(name, operand)
 		}
@@ -236,10 +240,8 @@ func (c *compiler) reference(operand any) (node, error) {
 	}
 	c.inRef = true
 	defer func() { c.inRef = false }()
-	return c.in(escape(name), tree, c.node)
+	return c.in(name, tree, c.node)
 }
 
-// escape makes a key a step of a JSON pointer.
-func escape(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
-}
+// escaped makes a key a step of a JSON pointer.
+var escaped = strings.NewReplacer("~", "~0", "/", "~1")

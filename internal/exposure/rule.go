@@ -52,6 +52,9 @@ func CompileRule(raw json.RawMessage, opts Options) (*Rule, error) {
 	return compileTree(tree, opts)
 }
 
+// CompileTree is CompileRule for a rule that is decoded already. The rule keeps parts of the tree.
+func CompileTree(tree any, opts Options) (*Rule, error) { return compileTree(tree, opts) }
+
 func decode(raw json.RawMessage, limit int) (any, error) {
 	if limit == 0 {
 		limit = MaxRuleBytes

@@ -25,7 +25,7 @@ import (
 // A flag of which nothing but its own rule is left comes out as it is written. What is wrong with the live state is
 // left out and told, so that the rest can be served; with problems, the last set without any is the better one to serve.
 func Lower(doc *Document, env string, live Live) (json.RawMessage, []resource.Problem) {
-	l := &lowerer{doc: doc, env: env, live: live, trees: map[string]any{}, evaluators: map[string]json.RawMessage{}}
+	l := &lowerer{doc: doc, env: env, live: live, trees: map[string]any{}, asWritten: map[string]bool{}, evaluators: map[string]json.RawMessage{}}
 	for name, tree := range doc.evaluators {
 		l.evaluators[name], _ = marshal(tree) // what was read from JSON can be written
 	}
@@ -59,7 +59,8 @@ type lowerer struct {
 	doc        *Document
 	env        string
 	live       Live
-	trees      map[string]any // rules put together, by flag
+	trees      map[string]any  // rules put together, by flag
+	asWritten  map[string]bool // of these, those that were compiled when the document was read
 	problems   []resource.Problem
 	evaluators map[string]json.RawMessage
 }
@@ -117,8 +118,8 @@ func (l *lowerer) metadata(f *Definition) map[string]any {
 // checked is the rule of a flag; the default variant is served when it is too large.
 func (l *lowerer) checked(f *Definition) any {
 	tree := l.tree(f)
-	if tree == nil {
-		return nil
+	if tree == nil || l.asWritten[f.Key] {
+		return tree
 	}
 	at := resource.Field(resource.Field("flags", f.Key), "targeting")
 	raw, err := marshal(tree)
@@ -126,7 +127,7 @@ func (l *lowerer) checked(f *Definition) any {
 		err = fmt.Errorf("the rule has %d bytes when it is put together, at most %d are allowed", len(raw), maxRule)
 	}
 	if err == nil {
-		_, err = exposure.CompileRule(raw, exposure.Options{Evaluators: l.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: l.doc.Bucketing})
+		_, err = exposure.CompileTree(tree, exposure.Options{Evaluators: l.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: l.doc.Bucketing})
 	}
 	if err != nil {
 		l.bad(at, "", "%s", err)
@@ -149,6 +150,7 @@ func (l *lowerer) tree(f *Definition) any {
 		b.add(w.rule(), w.Variant)
 	}
 	tree := b.otherwise(f.targetingIn(l.env))
+	l.asWritten[f.Key] = len(b.list) == 0 && len(f.Prerequisites) == 0
 	switch met := l.prerequisites(f); {
 	case tree == nil || met == false:
 		tree = nil

@@ -358,7 +358,7 @@ func (c *checker) compile(f *Flag, tree any, path string) (*exposure.Rule, strin
 		c.bad(path, "at most 16 MiB in all", "the rules are too large with the evaluators that they refer to")
 		return nil, "the rules are too large"
 	}
-	rule, err := exposure.CompileRule(raw, exposure.Options{Evaluators: c.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: c.bucketing})
+	rule, err := exposure.CompileTree(tree, exposure.Options{Evaluators: c.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: c.bucketing})
 	if err != nil {
 		if len(c.problems) == before {
 			c.bad(path, "", "%s", err)
