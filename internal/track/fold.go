@@ -3,8 +3,11 @@ package track
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/ringfence/ringfence/internal/errs"
 )
 
 const (
@@ -13,6 +16,8 @@ const (
 	foldMost  = 100_000 // events of one transaction; the last row of the journal may exceed it
 	foldRetry = 2 * time.Second
 )
+
+var errClosed = errs.E(errs.Unavailable, "the store of events is closed")
 
 // folding is how far the journal is folded. moved is closed and replaced whenever that changes or an attempt fails.
 type folding struct {
@@ -54,7 +59,7 @@ func (s *Store) Settle(ctx context.Context) error {
 		if seq >= target {
 			return nil
 		}
-		if err != nil && !first {
+		if err != nil && (!first || errors.Is(err, errClosed)) {
 			return err
 		}
 		first = false
@@ -69,6 +74,7 @@ func (s *Store) Settle(ctx context.Context) error {
 
 func (s *Store) foldLoop(ctx context.Context) {
 	defer s.done.Done()
+	defer func() { s.folding.set(0, errClosed) }()
 	tick := time.NewTicker(foldEvery)
 	defer tick.Stop()
 	for {

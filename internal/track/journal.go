@@ -68,7 +68,7 @@ func (s *Store) enqueue(p *pending) error {
 	defer in.mu.Unlock()
 	switch n := len(p.batch.Events); {
 	case in.closed:
-		return errs.E(errs.Unavailable, "the store of events is closed")
+		return errClosed
 	case in.events+n > maxWaiting || s.backlog.Load()+int64(in.events+n) > maxBacklog:
 		return ErrBusy
 	default:
