@@ -15,13 +15,11 @@ import (
 	"github.com/ringfence/ringfence/internal/resource"
 )
 
-// lookEvery is how often files are looked at.
-const lookEvery = 500 * time.Millisecond
-
 // Files are sources of flags, those later in the list winning.
 type Files struct {
 	Paths       []string
-	Environment string // whose state of the flags is meant, where a file has several
+	Environment string        // whose state of the flags is meant, where a file has several
+	Every       time.Duration // how often they are looked at, half a second when 0
 	Log         *slog.Logger
 
 	seen []os.FileInfo // when they were last read, nil for one that was not there
@@ -76,7 +74,11 @@ func (f *Files) changed() bool {
 
 // Follow reads the files again whenever they change, until ctx is done. told is called with what is to be served, or why it stays as it is.
 func (f *Files) Follow(ctx context.Context, told func(*flag.Snapshot, error)) {
-	tick := time.NewTicker(lookEvery)
+	every := f.Every
+	if every <= 0 {
+		every = time.Second / 2
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
