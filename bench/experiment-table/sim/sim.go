@@ -96,6 +96,7 @@ func (t Trial) Run(rng *rand.Rand) []Outcome {
 		out[i].Always, out[i].At = true, t.Looks
 	}
 	var a, b experiment.Sums
+	specs := t.specs()
 	for look := range t.Looks {
 		for range t.Each {
 			a.Add(t.Population.Draw(rng, 1))
@@ -103,7 +104,7 @@ func (t Trial) Run(rng *rand.Rand) []Outcome {
 		}
 		kind := t.Population.Kind
 		sa, sb := a.Summary("a", kind, t.Covariate), b.Summary("b", kind, t.Covariate)
-		for i, spec := range t.specs() {
+		for i, spec := range specs {
 			r, err := experiment.Analyze(spec, experiment.Data{Users: []int64{a.N, b.N}, Metrics: map[string][]experiment.Summary{"m": {sa, sb}}})
 			if err != nil {
 				panic(err) // the spec is ours
