@@ -44,6 +44,11 @@ func (d *Document) Matrix(o MatrixOptions) (Matrix, error) {
 	m.add("today", today)
 	m.add("all out", out)
 	m.add("all at default", off)
+	if len(m.flags) == 1 { // which is in no pair
+		for x := range m.values[0] {
+			m.add("alone", []int{x})
+		}
+	}
 	for {
 		row := m.next()
 		if row == nil {

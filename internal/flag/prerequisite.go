@@ -60,7 +60,7 @@ func (c *checker) crossCheck() {
 			c.prerequisite(p, resource.Item(at, i))
 		}
 		if circle := d.circle(key); circle != nil && slices.Min(circle) == key {
-			c.bad(at, "prerequisites that lead back to no flag", "flags need each other in a circle: %s", strings.Join(append(circle, key), " → "))
+			c.bad(at, "prerequisites that do not lead back to it", "flags need each other in a circle: %s", strings.Join(append(circle, key), " → "))
 		}
 	}
 }
