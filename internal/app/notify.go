@@ -8,6 +8,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/serving"
 	"github.com/ringfence/ringfence/internal/store"
 )
 
@@ -27,12 +28,13 @@ type Store interface {
 type notifying struct {
 	Store
 	declared func()
+	shown    func() // called after a write that may change what flags show
 	mu       sync.Mutex
 	changed  chan struct{}
 }
 
-func newNotifying(s Store, declared func()) *notifying {
-	return &notifying{Store: s, declared: declared, changed: make(chan struct{})}
+func newNotifying(s Store, declared, shown func()) *notifying {
+	return &notifying{Store: s, declared: declared, shown: shown, changed: make(chan struct{})}
 }
 
 func (n *notifying) Commit(ctx context.Context, w store.Write) ([]audit.Event, error) {
@@ -46,11 +48,19 @@ func (n *notifying) Commit(ctx context.Context, w store.Write) ([]audit.Event, e
 	if err == nil && slices.ContainsFunc(slices.Concat(w.Puts, w.Deletes), declares) {
 		n.declared()
 	}
+	if err == nil && slices.ContainsFunc(slices.Concat(w.Puts, w.Deletes), shows) {
+		n.shown()
+	}
 	return sealed, err
 }
 
 func declares(d store.Doc) bool {
-	return d.Kind == resource.KindService || d.Kind == resource.KindRingPlan || d.Kind == resource.KindSegment
+	return d.Kind == resource.KindService || d.Kind == resource.KindRingPlan || d.Kind == resource.KindSegment || d.Kind == resource.KindFlagSet
+}
+
+// shows says whether a document has a part in what flags show.
+func shows(d store.Doc) bool {
+	return d.Kind == resource.KindFlagSet || d.Kind == serving.KindChoices || d.Kind == resource.KindExperiment
 }
 
 // Changed returns a channel that is closed at the next new event.

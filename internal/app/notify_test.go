@@ -34,7 +34,7 @@ func TestWhoIsToldOfAWrite(t *testing.T) {
 		"a write that is late": {store.Write{Puts: []store.Doc{{Kind: "Service"}}, Events: event}, errs.E(errs.Conflict, "late"), false, false},
 	} {
 		declared := false
-		n := newNotifying(committing{err: c.err}, func() { declared = true })
+		n := newNotifying(committing{err: c.err}, func() { declared = true }, func() {})
 		changed := n.Changed()
 		if _, err := n.Commit(t.Context(), c.w); err != c.err {
 			t.Errorf("%s: %v", name, err)

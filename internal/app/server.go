@@ -27,6 +27,7 @@ import (
 	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/controller"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flagserve"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/notify"
@@ -63,6 +64,7 @@ type server struct {
 	checks     *check.Pool
 	controller *controller.Controller
 	notify     *notify.Engine
+	flags      *flagserve.Handlers
 	dataToken  string
 	secure     *tls.Config
 }
@@ -113,10 +115,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s := &server{ServerConfig: c}
-	s.store = newNotifying(&discreet{Store: base, log: c.Logger}, func() {
-		s.controller.Declared()
-		s.serving.Wake()
-	})
+	s.store = newNotifying(&discreet{Store: base, log: c.Logger}, func() { s.controller.Declared() }, func() { s.serving.Wake() })
 	if err := access.EnsureTokens(ctx, base, c.Data, time.Now().UTC()); err != nil {
 		return nil, err
 	}
@@ -150,6 +149,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return err
 	}
+	handler = s.withFlags(handler)
 	if err := writeRunFile(s.Data, "server", run); err != nil {
 		return err
 	}
@@ -158,6 +158,11 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.serving.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
+	group.Go(func() error { // streams of flags, which do not end by themselves
+		<-ctx.Done()
+		s.flags.Close()
+		return nil
+	})
 	group.Go(func() error { return s.metrics.Run(ctx, s.targets) })
 	group.Go(func() error { return serveHTTP(ctx, l, handler, s.secure) })
 	return group.Wait()
@@ -187,6 +192,9 @@ func (s *server) targets() []tsdb.Target {
 
 // serviceTargets are the instances of a service that declares metrics of its own.
 func (s *server) serviceTargets(ctx context.Context, unit string, status fleet.ServiceStatus) []tsdb.Target {
+	if len(status.Slots) == 0 { // nothing runs of it, or it is a flag's exposure
+		return nil
+	}
 	r, err := s.catalog.Get(ctx, resource.KindService, status.Name)
 	if err != nil {
 		return nil

@@ -73,7 +73,7 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 	if o.Lane == rollout.Forward {
 		if entry = d.state.Reached(s.spec.Exposure, s.spec.Salt); entry < 0 {
 			return d, errs.E(errs.Conflict, "rollout %s went through other rings than plan %s has", d.state.ID, s.spec.Plan).
-				Next("release it as a hotfix: ringfence release %s --version %s --hotfix sev0 --reason …", d.live.Service, resource.SlotOf(slot.Version).Version)
+				Next("release it as a hotfix: %s --hotfix sev0 --reason …", s.again(slot))
 		}
 	}
 	d.live.Unit, d.live.Units = "", s.units()
@@ -105,6 +105,15 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 	return d, nil
 }
 
+// again is the command that orders a slot.
+func (s situation) again(slot fleet.Slot) string {
+	if s.spec.Kind == rollout.KindFlag {
+		set, key, _ := strings.Cut(strings.TrimPrefix(s.spec.Name, "flag:"), ":")
+		return "ringfence flags expose " + set + "/" + strings.ReplaceAll(key, ":", "/") + " --variant " + slot.Version
+	}
+	return "ringfence release " + s.spec.Name + " --version " + resource.SlotOf(slot.Version).Version
+}
+
 // mayStart says why a slot must not be released now.
 func (s situation) mayStart(slot fleet.Slot, o rollout.Order) error {
 	live, state := s.live.value, s.rollout.value
@@ -114,10 +123,10 @@ func (s situation) mayStart(slot fleet.Slot, o rollout.Order) error {
 		return errs.E(errs.Conflict, "%s is the stable version of %s already", slot.Version, live.Service)
 	case taken && !o.Force:
 		return errs.E(errs.Conflict, "%s was taken back by %s: %s", slot.Version, bad.Rollout, bad.Reason).
-			Next("release a fixed version, or force it with a reason: ringfence release %s --version %s --force --reason …", live.Service, resource.SlotOf(slot.Version).Version)
+			Next("release a fixed version, or force it with a reason: %s --force --reason …", s.again(slot))
 	case o.Lane == rollout.Forward && (!s.inFlight() || state.Phase == rollout.RollingBack || state.Ring < 0):
 		return errs.E(errs.Conflict, "there is nothing of %s to roll forward from: no rollout is in a ring", live.Service).
-			Next("release it: ringfence release %s --version %s", live.Service, resource.SlotOf(slot.Version).Version)
+			Next("release it: %s", s.again(slot))
 	case s.inFlight() && !o.Replace && !o.Lane.Preempts():
 		return errs.E(errs.Conflict, "rollout %s of %s is in flight (%s)", state.ID, state.To, state.Phase).
 			Next("wait for it, abort it, or give it up with --replace")

@@ -71,7 +71,11 @@ func (h *Hub) Admit(ctx context.Context, unit, plane string) error {
 		if before.Plane != "" && now.Sub(h.fence.began) < settling {
 			return anotherHas(unit)
 		}
-		if err := h.take(ctx, unit, doc.Rev, holding{plane, now.UTC()}, before.Plane); err != nil {
+		err := h.take(ctx, unit, doc.Rev, holding{plane, now.UTC()}, before.Plane)
+		if errs.Is(err, errs.Conflict) && h.has(ctx, unit, plane) { // another request of the same data plane was faster
+			err = nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -79,6 +83,13 @@ func (h *Hub) Admit(ctx context.Context, unit, plane string) error {
 	h.fence.holders[unit] = holder{plane, now}
 	h.fence.mu.Unlock()
 	return nil
+}
+
+// has reports whether the store says that a plane has a unit.
+func (h *Hub) has(ctx context.Context, unit, plane string) bool {
+	doc, err := h.store.Get(ctx, KindHolder, unit)
+	var now holding
+	return err == nil && json.Unmarshal(doc.Body, &now) == nil && now.Plane == plane
 }
 
 // look says whether a plane is known to have a unit, or another one has it.
