@@ -13,8 +13,8 @@ import (
 const (
 	MaxEvents     = 5_000   // in a request of ours
 	maxOTLPEvents = 20_000  // in one of OpenTelemetry's, whose collectors send larger batches
-	maxBody       = 4 << 20 // bytes of a request, and of what it unpacks to
-	maxOTLPBody   = 8 << 20
+	maxTrackBody  = 4 << 20 // bytes of a request, and of what it unpacks to
+	MaxBody       = 8 << 20 // of one of OpenTelemetry's
 	MaxKey        = 512 // bytes of a targeting key
 	maxName       = 256 // bytes of a flag, variant, metric or set
 	maxID         = 256 // bytes of an event's id or an Idempotency-Key

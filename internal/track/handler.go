@@ -111,9 +111,9 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, f func(request)
 			buffers.Put(buf)
 		}
 	}()
-	limit := int64(maxBody)
+	limit := int64(maxTrackBody)
 	if r.URL.Path != trackPath {
-		limit = maxOTLPBody
+		limit = MaxBody
 	}
 	if err := readBody(w, r, buf, limit); err != nil {
 		return h.problem(r, err)
@@ -144,7 +144,7 @@ var (
 	gunzips = sync.Pool{New: func() any { return new(gzip.Reader) }}
 )
 
-var errTooLarge = errs.E(errs.Invalid, "the body is too large, expected at most %d bytes, unpacked, of JSON and %d of OpenTelemetry's", maxBody, maxOTLPBody).
+var errTooLarge = errs.E(errs.Invalid, "the body is too large, expected at most %d bytes, unpacked, of JSON and %d of OpenTelemetry's", maxTrackBody, MaxBody).
 	Next("Send it in several requests.")
 
 // readBody reads and unpacks a body, of at most limit bytes before and after.

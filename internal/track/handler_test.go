@@ -159,8 +159,8 @@ func TestTrackRefuses(t *testing.T) {
 		{"another media type", twoEvents, headers{"Content-Type": "text/plain"}, 400, ""},
 		{"another packing", twoEvents, headers{"Content-Encoding": "br"}, 400, ""},
 		{"not packed", twoEvents, headers{"Content-Encoding": "gzip"}, 400, ""},
-		{"too large", twoEvents + strings.Repeat(" ", maxBody), nil, 413, ""},
-		{"a bomb", string(zipped([]byte(twoEvents + strings.Repeat(" ", maxBody)))), headers{"Content-Encoding": "gzip"}, 413, ""},
+		{"too large", twoEvents + strings.Repeat(" ", maxTrackBody), nil, 413, ""},
+		{"a bomb", string(zipped([]byte(twoEvents + strings.Repeat(" ", maxTrackBody)))), headers{"Content-Encoding": "gzip"}, 413, ""},
 		{"a long batch key", twoEvents, headers{"Idempotency-Key": strings.Repeat("k", maxID+1)}, 400, ""},
 	} {
 		status, h, body := post(t, server.URL+"/v1/track", []byte(c.body), c.headers)
@@ -300,7 +300,7 @@ func TestLogsThatAreNotKept(t *testing.T) {
 		"no protobuf":  {"\xff\xff", headers{"Content-Type": protobufMedia}, 400},
 		"another type": {"", headers{"Content-Type": "text/plain"}, 400},
 		"no key":       {"{}", headers{"Authorization": ""}, 401},
-		"too large":    {strings.Repeat(" ", maxOTLPBody+1), nil, 413},
+		"too large":    {strings.Repeat(" ", MaxBody+1), nil, 413},
 	} {
 		if status, _, answer := post(t, server.URL+"/v1/logs", []byte(c.body), c.headers); status != c.status || answer == "" {
 			t.Errorf("%s: %d %q", name, status, answer)

@@ -46,6 +46,7 @@ type Query struct {
 type Result struct {
 	Since, Until time.Time // Since is later than asked for when older events are no longer kept
 	Variants     []experiment.Summary
+	Exposed      map[string]int64 // users by variant, whatever is measured of them: for a sample-ratio mismatch
 	Several      int64
 	Cap          float64 // that Winsorize came to
 	Series       []Point

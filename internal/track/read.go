@@ -63,6 +63,7 @@ type summing struct {
 
 // arm is one variant: what each step of the series adds to the sums before it.
 type arm struct {
+	exposed int64
 	steps  []experiment.Sums
 	values []float64 // for a quantile
 }
@@ -101,7 +102,7 @@ func (r *summing) walk(ctx context.Context, f func(exposed, []happened, []happen
 		if err != nil || !more {
 			return err
 		}
-		if !has(u.context, q.Where) || m.Complete && u.at+m.Window.Milliseconds() > until {
+		if !has(u.context, q.Where) {
 			continue
 		}
 		above, err := top.of(u.user)
@@ -156,6 +157,12 @@ func (r *summing) end(u exposed) int64 {
 	return end
 }
 
+// early reports whether a user is left out because the window has not passed.
+func (r *summing) early(u exposed) bool {
+	m := r.q.Measure
+	return m.Complete && u.at+m.Window.Milliseconds() > r.q.Until.UnixMilli()
+}
+
 // between returns the events of a time: from belongs to it, until does not.
 func between(all []happened, from, until int64) []happened {
 	byTime := func(e happened, at int64) int {
@@ -173,7 +180,7 @@ func between(all []happened, from, until int64) []happened {
 func (r *summing) findCap(ctx context.Context) error {
 	var values []float64
 	err := r.walk(ctx, func(u exposed, above, _ []happened) {
-		if u.several {
+		if u.several || r.early(u) {
 			return
 		}
 		top, _ := r.tallies()
@@ -200,6 +207,9 @@ func (r *summing) add(u exposed, above, below []happened) {
 	if a == nil {
 		a = &arm{steps: make([]experiment.Sums, r.step(r.q.Until.UnixMilli()-1)+1)}
 		r.variants[u.variant] = a
+	}
+	if a.exposed++; r.early(u) {
+		return
 	}
 	end := r.end(u)
 	numerator, denominator := between(above, u.at, end), between(below, u.at, end)
@@ -289,6 +299,10 @@ func (r *summing) result(res *Result) {
 		ids = append(ids, id)
 	}
 	slices.SortFunc(ids, func(a, b int64) int { return strings.Compare(names[a], names[b]) })
+	res.Exposed = map[string]int64{}
+	for _, id := range ids {
+		res.Exposed[names[id]] = r.variants[id].exposed
+	}
 	m := r.q.Measure
 	if m.Kind == experiment.Quantile {
 		for _, id := range ids {

@@ -230,6 +230,9 @@ func TestOnlyWhoseWindowHasPassed(t *testing.T) {
 	q.Until = at(5 * time.Hour)
 	q.Measure = Measure{Kind: experiment.Proportion, Event: "order", Window: 4 * time.Hour, Complete: true}
 	wantCounts(t, counts(t, s, q), "map[on:1]")
+	if res, err := s.Summaries(t.Context(), q); err != nil || res.Exposed["on"] != 2 {
+		t.Errorf("%+v, %v", res, err)
+	}
 	q.Measure.Complete = false
 	wantCounts(t, counts(t, s, q), "map[on:2]")
 }
