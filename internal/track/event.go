@@ -15,11 +15,11 @@ const (
 	maxOTLPEvents = 20_000  // in one of OpenTelemetry's, whose collectors send larger batches
 	maxTrackBody  = 4 << 20 // bytes of a request, and of what it unpacks to
 	MaxBody       = 8 << 20 // of one of OpenTelemetry's
-	MaxKey        = 512 // bytes of a targeting key
-	maxName       = 256 // bytes of a flag, variant, metric or set
-	maxID         = 256 // bytes of an event's id or an Idempotency-Key
-	maxAttributes = 16  // of an event's context
-	maxAttribute  = 256 // bytes of an attribute's name, and of its value
+	MaxKey        = 512     // bytes of a targeting key
+	maxName       = 256     // bytes of a flag, variant, metric or set
+	maxID         = 256     // bytes of an event's id or an Idempotency-Key
+	maxAttributes = 16      // of an event's context
+	maxAttribute  = 256     // bytes of an attribute's name, and of its value
 	maxAhead      = time.Hour
 )
 

@@ -64,8 +64,8 @@ type summing struct {
 // arm is one variant: what each step of the series adds to the sums before it.
 type arm struct {
 	exposed int64
-	steps  []experiment.Sums
-	values []float64 // for a quantile
+	steps   []experiment.Sums
+	values  []float64 // for a quantile
 }
 
 // walk calls f for every user with what they did. The slices are good until f returns.
