@@ -39,6 +39,9 @@ check: assets ## gofmt, vet, staticcheck, architecture rules, unit tests
 test: build tools ## everything but the slow suites
 	@$(GO) test ./...
 
+test-openfeature: assets ## OpenFeature's Go SDK with others' providers against flags serve
+	@cd test/openfeature && $(GO) test ./...
+
 storm: build ## kill the planes 200 times during rollouts under traffic
 	@RINGFENCE_STORM=200 $(GO) test -count=1 -timeout 60m -run TestStorm -v ./test/crash/
 
@@ -50,6 +53,9 @@ bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
 
 bench-flags: ## flag evaluation beside flagd's, GO Feature Flag's and LaunchDarkly's, and random definitions against flagd for a minute
 	@cd bench/flags && $(GO) run . -bench && $(GO) run . -for 60s
+
+bench-ofrep: ## single evaluations by OFREP beside other servers: make bench-ofrep SERVERS="http://127.0.0.1:8016 http://127.0.0.1:9016"
+	@$(GO) run ./bench/ofrep $(SERVERS)
 
 bench-controller: ## 10,000 rollouts in flight: how late decisions are, and what they cost
 	@$(GO) run ./bench/controller
@@ -71,4 +77,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo tools check test storm bench bench-gateway bench-flags bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo tools check test test-openfeature storm bench bench-gateway bench-flags bench-ofrep bench-controller bench-track verdict-table experiment-table deps clean
