@@ -25,7 +25,7 @@ type experimentFile struct {
 	Correction string            `json:"correction,omitempty" enum:"holm,benjamini-hochberg,none"`
 	Minimum    int64             `json:"minimumSample,omitempty" minimum:"1"`
 	Planned    int64             `json:"plannedSample,omitempty" minimum:"1"`
-	Multiple   int64             `json:"multiple,omitempty" minimum:"0"`
+	Multiple   int64             `json:"multiple,omitempty" minimum:"0" maximum:"1000000000000000"`
 }
 
 // moments are of one quantity, as mean and standard deviation or as sums.
@@ -48,7 +48,7 @@ type joints struct {
 
 type variantFile struct {
 	Name       string   `json:"name" maxLength:"200"`
-	N          int64    `json:"n" minimum:"0"`
+	N          int64    `json:"n" minimum:"0" maximum:"1000000000000000"`
 	Weight     float64  `json:"weight,omitempty" minimum:"0.000000001"`
 	Mean       *float64 `json:"mean,omitempty"`
 	StdDev     *float64 `json:"stddev,omitempty" minimum:"0"`
@@ -83,9 +83,6 @@ func readExperiment(raw []byte) (experiment.Spec, experiment.Data, []resource.Pr
 	data := experiment.Data{Multiple: f.Multiple}
 	if (r.kind == experiment.Quantile) != (f.Quantile != 0) {
 		r.add("quantile", "which one, for the metric quantile and no other", "got %v for the metric %s", f.Quantile, f.Metric)
-	}
-	if f.Prior != nil && !(f.Prior.StdDev > 0) {
-		r.add("prior.stddev", "a number above 0", "got %v", f.Prior.StdDev)
 	}
 	seen := map[string]bool{}
 	var all []experiment.Summary

@@ -111,17 +111,20 @@ func Analyze(spec Spec, data Data) (Report, error) {
 	return r, nil
 }
 
+// mostUsers keeps sums of users from overflowing.
+const mostUsers = 1e15
+
 func (d Data) validate(spec Spec) error {
 	if len(d.Users) != len(spec.Variants) {
 		return errs.E(errs.Invalid, "users: got %d, expected one for each of %d variants", len(d.Users), len(spec.Variants))
 	}
 	for i, n := range d.Users {
-		if n < 0 {
-			return errs.E(errs.Invalid, "users[%d]: got %d, expected at least 0", i, n)
+		if n < 0 || n > mostUsers {
+			return errs.E(errs.Invalid, "users[%d]: got %d, expected 0 to %d", i, n, int64(mostUsers))
 		}
 	}
-	if d.Multiple < 0 {
-		return errs.E(errs.Invalid, "multiple: got %d, expected at least 0", d.Multiple)
+	if d.Multiple < 0 || d.Multiple > mostUsers {
+		return errs.E(errs.Invalid, "multiple: got %d, expected 0 to %d", d.Multiple, int64(mostUsers))
 	}
 	for _, m := range spec.metrics() {
 		if n := len(d.Metrics[m.Name]); n != 0 && n != len(spec.Variants) {
@@ -162,6 +165,10 @@ func (s Spec) judge(c *Comparison, m Metric, e Estimate, control, treatment Summ
 	t := Test{Method: s.Method, Alpha: s.Alpha, Tuning: s.Tuning, Prior: s.Prior, Scale: 1}
 	if m.Difference == Absolute {
 		t.Scale = math.Abs(e.Control)
+		if s.Prior != nil && s.Method == Bayesian && t.Scale < 1e-100 {
+			c.Problem = "the control is 0, and the prior is relative to it"
+			return
+		}
 	}
 	o := t.Judge(e)
 	c.Effect, c.CI, c.State = &o.Effect, &o.CI, Open

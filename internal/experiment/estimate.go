@@ -166,7 +166,7 @@ func compare(kind Kind, difference Difference, a, b Summary, theta, shift float6
 		}
 	}
 	e.SE = math.Sqrt(sa + sb)
-	if !finite(e.Effect, e.SE, e.DF) || !(e.SE > 0) {
+	if square := e.SE * e.SE; !finite(e.Effect, e.DF, square, 1/square, e.Effect*e.Effect/square) || !(square > 0) {
 		return Estimate{}, "the numbers are too large or too small to compare"
 	}
 	return e, ""

@@ -64,8 +64,8 @@ const (
 
 // Prior is a normal belief about the relative effect before anything was seen.
 type Prior struct {
-	Mean   float64 `json:"mean" doc:"expected relative effect"`
-	StdDev float64 `json:"stddev" doc:"its standard deviation, above 0"`
+	Mean   float64 `json:"mean" minimum:"-1000000" maximum:"1000000" doc:"expected relative effect"`
+	StdDev float64 `json:"stddev" minimum:"0.000001" maximum:"1000000" doc:"its standard deviation"`
 }
 
 // Metric is what is measured. Of the settings for a role those of other roles are left alone.

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -21,7 +22,8 @@ func (s Spec) Validate() error {
 		check(s.Alpha >= 1e-6 && s.Alpha <= 0.49, "alpha", "got %v, expected 0.000001 to 0.49", s.Alpha),
 		check(s.Tuning >= 1 && finite(s.Tuning), "tuning", "got %v, expected at least 1", s.Tuning),
 		check(slices.Contains([]Correction{Holm, BenjaminiHochberg, Uncorrected}, s.Correction), "correction", "got %q, expected holm, benjamini-hochberg or none", s.Correction),
-		check(s.Prior == nil || finite(s.Prior.Mean, s.Prior.StdDev) && s.Prior.StdDev > 0, "prior.stddev", "expected above 0"),
+		check(s.Prior == nil || math.Abs(s.Prior.Mean) <= 1e6, "prior.mean", "expected -1000000 to 1000000"),
+		check(s.Prior == nil || s.Prior.StdDev >= 1e-6 && s.Prior.StdDev <= 1e6, "prior.stddev", "expected 0.000001 to 1000000"),
 		check(s.Minimum >= 1, "minimumSample", "got %d, expected at least 1", s.Minimum),
 		check(s.Planned >= 0, "plannedSample", "got %d, expected at least 1", s.Planned),
 		check(len(s.Variants) >= 2, "variants", "got %d, expected at least two, the control first", len(s.Variants)),
