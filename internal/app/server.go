@@ -129,6 +129,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: func(ctx context.Context, kind, name string) error { return s.controller.InUse(ctx, kind, name) },
+		Shown:       func(ctx context.Context, name string) (string, string, error) { return s.controller.Shown(ctx, name) },
 		CheckWindow: calendar.Check}
 	s.hub = link.NewHub(s.store, controller.KindDesired, func() { s.controller.Wake() })
 	s.serving = serving.New(serving.Options{Store: s.store, Desired: controller.KindDesired, HeadKind: catalog.HeadKind, HeadName: catalog.HeadName, Logger: c.Logger,

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -117,6 +118,7 @@ func (c *Catalog) apply(ctx context.Context, actor string, now time.Time, set []
 		return Result{}, resource.Refuse(problems)
 	}
 	var res Result
+	var kept error // what says no for a reason is kept apart from a stale write: both are conflicts
 	err := c.retry(ctx, func() error {
 		s, err := c.read(ctx)
 		if err != nil {
@@ -128,13 +130,16 @@ func (c *Catalog) apply(ctx context.Context, actor string, now time.Time, set []
 		if err := allow(s, set); err != nil && !dryRun {
 			return err
 		}
+		if kept = c.withdrawn(ctx, s, set); kept != nil {
+			return nil
+		}
 		res = Result{DryRun: dryRun, Items: plan(s, set)}
 		if dryRun {
 			return nil
 		}
 		return c.commit(ctx, actor, now, s, res.Items)
 	})
-	if err != nil {
+	if err = cmp.Or(err, kept); err != nil {
 		return Result{}, err
 	}
 	return res, nil

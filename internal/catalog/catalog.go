@@ -36,6 +36,7 @@ type Catalog struct {
 	Blobs Blobs
 	// InUse, when set, is asked before a resource is deleted and says why that must not be: something runs on it.
 	InUse func(ctx context.Context, kind, name string) error
+	Shown Shown // nil: no flag is exposed
 	// CheckWindow, when set, says what is wrong with a window's recurrence rule.
 	CheckWindow func(w resource.Window) error
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
 )
@@ -58,6 +59,16 @@ func (c *Catalog) Delete(ctx context.Context, actor string, now time.Time, kind,
 }
 
 func (c *Catalog) deletable(ctx context.Context, s state, kind, name string) error {
+	if doc, ok := s.docs[resource.Key(kind, name)]; ok && kind == resource.KindFlagSet {
+		before, err := decode(doc)
+		if err != nil {
+			return err
+		}
+		old, _ := flag.Of(before)
+		if err := c.keeps(ctx, name, old, nil); err != nil {
+			return err
+		}
+	}
 	if users := resource.UsedBy(s.set, kind, name); len(users) > 0 {
 		more := ""
 		if len(users) > 10 {

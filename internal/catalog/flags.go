@@ -112,3 +112,62 @@ func (c *Catalog) variant(ctx context.Context, name, variant string) (resource.R
 	}
 	return resource.Release{Service: name, Version: variant}, nil
 }
+
+// Shown says which variant rollouts have left everyone with, by the name of a flag's exposure, and which rollout of it is in
+// flight; nothing when there was none.
+type Shown func(ctx context.Context, name string) (variant, inFlight string, err error)
+
+// withdrawn refuses that a flag loses its exposure while that shows something: what it gives would change for everyone at once.
+func (c *Catalog) withdrawn(ctx context.Context, s state, set []resource.Resource) error {
+	for _, r := range set {
+		if r.Kind != resource.KindFlagSet {
+			continue
+		}
+		doc, ok := s.docs[r.Key()]
+		if !ok {
+			continue
+		}
+		before, err := decode(doc)
+		if err != nil {
+			return err
+		}
+		old, _ := flag.Of(before)
+		now, _ := flag.Of(r)
+		if err := c.keeps(ctx, r.Metadata.Name, old, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keeps is withdrawn for one set; now is nil when the set goes.
+func (c *Catalog) keeps(ctx context.Context, set string, old, now *flag.Document) error {
+	if c.Shown == nil || old == nil {
+		return nil
+	}
+	for _, key := range old.Keys() {
+		f := old.Flags[key]
+		for _, env := range old.EnvironmentsOf(f) {
+			var after *flag.Definition
+			if now != nil {
+				after = now.Flags[key]
+			}
+			if f.Plan(env) == nil || after != nil && after.Plan(env) != nil {
+				continue
+			}
+			name := flag.Subject{Set: set, Key: key, Environment: env}.String()
+			variant, inFlight, err := c.Shown(ctx, name)
+			switch {
+			case err != nil:
+				return err
+			case inFlight != "":
+				return errs.E(errs.Conflict, "rollout %s of flag %s/%s is in flight", inFlight, set, key).Next("switch it off first: ringfence flags off %s/%s --reason …", set, key)
+			case variant == "" || variant == f.Baseline(env) || after != nil && after.Baseline(env) == variant:
+			default:
+				return errs.E(errs.Conflict, "everyone in %s has variant %s of flag %s/%s, which would end at once", env, variant, set, key).
+					Next("make it the default variant in the same change, or switch it off first: ringfence flags off %s/%s --reason …", set, key)
+			}
+		}
+	}
+	return nil
+}

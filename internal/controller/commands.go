@@ -152,3 +152,16 @@ func (c *Controller) Waiting(ctx context.Context, id string, now time.Time) (str
 	ev := c.observe(ctx, sit, now)
 	return state.Waiting(ev, now), ev, nil
 }
+
+// Shown says what rollouts have left everyone with, by the name of a flag's exposure or a service, and which one is in flight.
+func (c *Controller) Shown(ctx context.Context, name string) (version, inFlight string, err error) {
+	live, err := c.Live(ctx, name)
+	if err != nil || live.Rollout == "" {
+		return live.Stable, "", err
+	}
+	s, err := c.readRollout(ctx, live.Rollout)
+	if err != nil || s.value.Phase.Ended() {
+		return live.Stable, "", err
+	}
+	return live.Stable, live.Rollout, nil
+}

@@ -177,3 +177,14 @@ func marshal(tree any) (json.RawMessage, error) {
 	}
 	return json.RawMessage(strings.TrimSuffix(b.String(), "\n")), nil
 }
+
+// EnvironmentsOf are the environments in which a flag may differ: those of the set, or, where every name is one, production and
+// those that the flag names.
+func (d *Document) EnvironmentsOf(f *Definition) []string {
+	if len(d.Environments) > 0 {
+		return d.Environments
+	}
+	envs := append(slices.Collect(maps.Keys(f.Environments)), Production)
+	slices.Sort(envs)
+	return slices.Compact(envs)
+}
