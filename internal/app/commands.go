@@ -13,12 +13,14 @@ import (
 	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/demo"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flag"
 )
 
 // The addresses of one machine; all on loopback.
 const (
 	listenDefault  = "127.0.0.1:7400"
 	adminDefault   = "127.0.0.1:7401"
+	flagsDefault   = "127.0.0.1:7402"
 	gatewayDefault = "127.0.0.1:8080"
 )
 
@@ -55,6 +57,7 @@ interrupted; the instances of your services are then stopped. One plane that die
 	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
+	f.StringVar(&c.Flags, "flags", flagsDefault, "address that flags are served on, by OpenFeature's and flagd's protocols; empty for none")
 	f.StringVar(&c.Unit, "unit", "local", "name of this unit")
 	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it")
 	return cmd
@@ -120,8 +123,8 @@ func dataPlaneCommand() *cobra.Command {
 	var c DataPlaneConfig
 	cmd := &cobra.Command{
 		Use:     "dataplane",
-		Short:   "Run the data plane: gateway and instances",
-		Long:    "Serves users and keeps instances running, with or without a control plane. Ended and started again, it adopts\nthe instances that it finds.",
+		Short:   "Run the data plane: gateway, instances and flags",
+		Long:    "Serves users and their flags and keeps instances running, with or without a control plane. Ended and started again, it adopts\nthe instances that it finds.",
 		Example: "  ringfence dataplane --data /var/lib/ringfence-dataplane --server http://127.0.0.1:7400 --token-file dataplane.token",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -138,7 +141,9 @@ func dataPlaneCommand() *cobra.Command {
 	f.StringVar(&c.TokenFile, "token-file", "", "file with the data plane's token (default dataplane.token in the data folder)")
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the health page, metrics and logs")
-	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it, and the admin page when others shall reach it")
+	f.StringVar(&c.Flags, "flags", flagsDefault, "address that flags are served on, by OpenFeature's and flagd's protocols; empty for none")
+	f.StringVar(&c.Environment, "environment", flag.Production, "environment whose flags are served")
+	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it, and the other addresses when others shall reach them")
 	f.BoolVar(&c.StopInstances, "stop-instances", false, "stop the instances on a clean end; without, they go on and are adopted at the next start")
 	return cmd
 }

@@ -33,7 +33,9 @@ type DataPlaneConfig struct {
 	TokenFile     string
 	Gateway       string   // address that takes users' requests
 	Admin         string   // address of the health page, metrics and logs
-	TLS           TLSFiles // the gateway speaks TLS with them, and the admin page when it is not on loopback
+	Flags         string   // address that flags are served on; empty for none
+	Environment   string   // whose flags; default production
+	TLS           TLSFiles // the gateway speaks TLS with them, and the other addresses when they are not on loopback
 	StopInstances bool     // on a clean end, stop the instances; else they go on and are adopted later
 	Logger        *slog.Logger
 }
@@ -46,6 +48,7 @@ type dataPlane struct {
 	gateway *gateway.Gateway
 	runtime *workload.Runtime
 	agent   *agent.Agent
+	flags   *flagPlane
 	users   disk
 	saved   uint64 // the changes of users that are on disk
 }
@@ -54,6 +57,11 @@ type dataPlane struct {
 func DataPlane(ctx context.Context, c DataPlaneConfig) error {
 	if err := guardAddress("admin page", c.Admin, c.TLS != TLSFiles{}); err != nil {
 		return err
+	}
+	if c.Flags != "" {
+		if err := guardAddress("flags", c.Flags, c.TLS != TLSFiles{}); err != nil {
+			return err
+		}
 	}
 	if err := guardServer(c.Server); err != nil {
 		return err
@@ -75,6 +83,9 @@ func DataPlane(ctx context.Context, c DataPlaneConfig) error {
 	admin, err := net.Listen("tcp", c.Admin)
 	if err != nil {
 		return fmt.Errorf("admin page: %w", err)
+	}
+	if err := d.flags.open(c.Flags, d.secure); err != nil {
+		return fmt.Errorf("flags: %w", err)
 	}
 	return d.run(ctx, public, admin)
 }
@@ -109,9 +120,10 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.flags = newFlagPlane(c, control, d.gateway, func() { d.agent.Changed() })
 	d.agent = agent.New(agent.Options{
 		Unit: c.Unit, Admin: "http://" + c.Admin, Control: control, Gateway: d.gateway, Workload: d.runtime,
-		Disk: disk(filepath.Join(c.Data, "desired.json")), Logger: c.Logger,
+		Disk: disk(filepath.Join(c.Data, "desired.json")), Logger: c.Logger, Flags: d.flags.Statuses,
 	})
 	return d, nil
 }
@@ -119,19 +131,26 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	defer shrinkLater()()
 	d.agent.Restore(ctx)
+	d.flags.Restore()
 	var secure *tls.Config
 	if guardAddress("", admin.Addr().String(), false) != nil {
 		secure = d.secure.Clone()
 	}
 	d.agent.Admin = scheme(secure) + admin.Addr().String()
-	run := RunFile{URL: d.agent.Admin, Gateway: public.Addr().String()}
+	run := RunFile{URL: d.agent.Admin, Gateway: public.Addr().String(), Flags: d.flags.address()}
 	if err := writeRunFile(d.Data, "dataplane", run); err != nil {
 		return err
 	}
-	d.Logger.Info("data plane is up", "gateway", run.Gateway, "admin", run.URL)
+	d.Logger.Info("data plane is up", "gateway", run.Gateway, "admin", run.URL, "flags", run.Flags)
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.runtime.Run(running) })
-	group.Go(func() error { return d.gateway.Serve(running, public) })
+	answering, answered := context.WithCancel(context.WithoutCancel(running)) // requests in flight ask for flags, too
+	group.Go(func() error {
+		defer answered()
+		return d.gateway.Serve(running, public)
+	})
+	group.Go(func() error { return d.flags.serve(answering) })
+	group.Go(func() error { return d.flags.Run(running) })
 	group.Go(func() error { return d.agent.Run(running) })
 	group.Go(func() error { return d.saveUsers(running) })
 	group.Go(func() error { return serveHTTP(running, admin, d.adminPages(), secure) })
@@ -198,8 +217,11 @@ func (d *dataPlane) health(w http.ResponseWriter, _ *http.Request) {
 		Status   string         `json:"status"`
 		Control  string         `json:"control"`
 		Heard    time.Time      `json:"heard,omitzero"`
+		Flags    string         `json:"flags,omitempty"` // version of what is served
+		Unsaved  string         `json:"unsaved,omitempty"`
 		Observed fleet.Observed `json:"observed"`
-	}{"serving", "connected", heard, d.agent.Observe()}
+	}{Status: "serving", Control: "connected", Heard: heard, Observed: d.agent.Observe()}
+	page.Flags, _, _, page.Unsaved = d.flags.State()
 	switch {
 	case trouble != "":
 		page.Control = trouble + "; serving what was last wanted"

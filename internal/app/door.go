@@ -4,38 +4,74 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// doorEnv names the inherited descriptor on which a gateway takes users' connections.
-const doorEnv = "RINGFENCE_GATEWAY_FD"
+// The variables that name the inherited descriptors of a data plane's sockets: for users' connections, and for flags.
+const (
+	doorEnv      = "RINGFENCE_GATEWAY_FD"
+	flagsDoorEnv = "RINGFENCE_FLAGS_FD"
+)
 
 // firstInherited is the first descriptor that a parent hands on, for exec.Cmd as for systemd's socket activation.
 const firstInherited = 3
 
-// door is the gateway's listening socket, held open by the process that keeps the data plane running: while no data
-// plane is there, users' new connections wait in the kernel for the next one instead of being refused.
+// door is a listening socket, held open by the process that keeps the data plane running: while no data plane is there, new
+// connections wait in the kernel for the next one instead of being refused.
 type door struct {
-	addr   string
-	listen net.Listener
+	env, addr string
+	listen    net.Listener
+}
+
+// doors are all of a data plane's.
+type doors []*door
+
+// hand makes the next process inherit the sockets, which it is to close when it has been started.
+func (ds doors) hand(cmd *exec.Cmd) (closeAll func()) {
+	for _, d := range ds {
+		if socket := d.file(); socket != nil {
+			cmd.Env = append(cmd.Environ(), d.env+"="+strconv.Itoa(firstInherited+len(cmd.ExtraFiles)))
+			cmd.ExtraFiles = append(cmd.ExtraFiles, socket)
+		}
+	}
+	return func() {
+		for _, f := range cmd.ExtraFiles {
+			_ = f.Close()
+		}
+	}
+}
+
+func (ds doors) close() {
+	for _, d := range ds {
+		d.close()
+	}
 }
 
 // file returns the socket to hand on; nil when the address is taken, by a data plane that opened it itself.
 func (d *door) file() *os.File {
-	if d.listen == nil {
-		l, err := net.Listen("tcp", d.addr)
-		if err != nil {
-			return nil
-		}
-		d.listen = l
+	if !d.open() {
+		return nil
 	}
 	f, err := d.listen.(*net.TCPListener).File()
 	if err != nil {
 		return nil
 	}
 	return f
+}
+
+// open reports whether the socket is open.
+func (d *door) open() bool {
+	if d.listen == nil {
+		l, err := net.Listen("tcp", d.addr)
+		if err != nil {
+			return false
+		}
+		d.listen = l
+	}
+	return true
 }
 
 // close lets go of the socket; a data plane that has it keeps its own.
@@ -47,7 +83,20 @@ func (d *door) close() {
 
 // listenGateway takes the socket that a parent or systemd has opened, or opens one.
 func listenGateway(addr string) (net.Listener, error) {
-	fd, err := inherited()
+	fd, err := inherited(doorEnv)
+	if err == nil && fd == 0 {
+		fd, err = activated()
+	}
+	return listenOn(fd, err, addr)
+}
+
+// listenFlags takes the socket that a parent has opened, or opens one.
+func listenFlags(addr string) (net.Listener, error) {
+	fd, err := inherited(flagsDoorEnv)
+	return listenOn(fd, err, addr)
+}
+
+func listenOn(fd int, err error, addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -55,20 +104,26 @@ func listenGateway(addr string) (net.Listener, error) {
 		return net.Listen("tcp", addr)
 	}
 	unix.CloseOnExec(fd) // instances have no business with it
-	f := os.NewFile(uintptr(fd), "gateway")
+	f := os.NewFile(uintptr(fd), addr)
 	defer f.Close()
 	return net.FileListener(f)
 }
 
-// inherited returns the descriptor to listen on, 0 when there is none.
-func inherited() (int, error) {
-	if s := os.Getenv(doorEnv); s != "" {
-		fd, err := strconv.Atoi(s)
-		if err != nil || fd < firstInherited {
-			return 0, fmt.Errorf("%s is %q, expected the number of an open socket", doorEnv, s)
-		}
-		return fd, os.Unsetenv(doorEnv)
+// inherited returns the descriptor that a variable names, 0 when there is none.
+func inherited(env string) (int, error) {
+	s := os.Getenv(env)
+	if s == "" {
+		return 0, nil
 	}
+	fd, err := strconv.Atoi(s)
+	if err != nil || fd < firstInherited {
+		return 0, fmt.Errorf("%s is %q, expected the number of an open socket", env, s)
+	}
+	return fd, os.Unsetenv(env)
+}
+
+// activated returns the descriptor that systemd hands on, 0 when there is none.
+func activated() (int, error) {
 	if pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID")); pid != os.Getpid() {
 		return 0, nil
 	}

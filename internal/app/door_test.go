@@ -22,7 +22,10 @@ func TestConnectionsWaitAtTheDoor(t *testing.T) {
 	}
 	d := &door{addr: free}
 	defer d.close()
-	for turn := range 2 {
+	for turn, c := range []struct {
+		env    string
+		listen func(string) (net.Listener, error)
+	}{{doorEnv, listenGateway}, {doorEnv, listenGateway}, {flagsDoorEnv, listenFlags}, {flagsDoorEnv, listenFlags}} {
 		socket := d.file()
 		if socket == nil {
 			t.Fatal("the address is taken")
@@ -42,12 +45,12 @@ func TestConnectionsWaitAtTheDoor(t *testing.T) {
 		if err := errors.Join(err, socket.Close()); err != nil {
 			t.Fatal(err)
 		}
-		t.Setenv(doorEnv, strconv.Itoa(fd))
-		l, err := listenGateway("127.0.0.1:1")
+		t.Setenv(c.env, strconv.Itoa(fd))
+		l, err := c.listen("127.0.0.1:1")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if os.Getenv(doorEnv) != "" {
+		if os.Getenv(c.env) != "" {
 			t.Error("the variable is left for instances to see")
 		}
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "turn ", turn) })}

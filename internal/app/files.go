@@ -20,6 +20,7 @@ import (
 type RunFile struct {
 	URL     string    `json:"url"`
 	Gateway string    `json:"gateway,omitempty"`
+	Flags   string    `json:"flags,omitempty"`
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 }

@@ -25,10 +25,19 @@ func (e everywhere) Observe(unit, service string) (fleet.ServiceStatus, time.Tim
 	if unit != flag.Unit {
 		return e.Hub.Observe(unit, service)
 	}
-	status, now := e.serving.InForce(service), time.Now()
+	status, now, environment := e.serving.InForce(service), time.Now(), ""
+	if subject, err := flag.ParseSubject(service); err == nil {
+		environment = subject.Environment
+	}
 	for _, u := range e.Hub.Units() {
 		told, at := e.Hub.Observe(u.Unit, service)
-		if told.Name != service || now.Sub(at) > ackAge {
+		if now.Sub(at) > ackAge {
+			continue
+		}
+		if told.Name != service { // it serves no flags of the environment, or has not heard of this exposure yet
+			if mark, _ := e.Hub.Observe(u.Unit, flag.Mark(environment)); mark.Name != "" {
+				status.Generation = 0
+			}
 			continue
 		}
 		status.Generation = min(status.Generation, told.Generation)

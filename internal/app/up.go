@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,6 +33,7 @@ type UpConfig struct {
 	URL      string // where people reach the pages
 	Gateway  string
 	Admin    string
+	Flags    string // empty: the data plane serves no flags
 	Unit     string
 	TLS      TLSFiles // of the gateway
 	Scrape   time.Duration
@@ -41,14 +41,17 @@ type UpConfig struct {
 	Out      io.Writer // where the addresses are printed once both planes answer
 	Logger   *slog.Logger
 
-	door *door
+	doors doors
 }
 
 // Up runs control plane and data plane as two processes until ctx ends. One that dies is started again; one
 // that outlived an earlier Up is taken over; one whose first start fails is an error. On a clean end the data plane
 // stops the instances it started.
 func Up(ctx context.Context, c UpConfig) error {
-	for what, addr := range map[string]string{"API": c.Listen, "admin page": c.Admin} {
+	for what, addr := range map[string]string{"API": c.Listen, "admin page": c.Admin, "flags": c.Flags} {
+		if addr == "" && what == "flags" {
+			continue
+		}
 		if err := guardAddress(what, addr, false); err != nil {
 			return err
 		}
@@ -64,14 +67,20 @@ func Up(ctx context.Context, c UpConfig) error {
 	if err := c.fixAddresses(); err != nil {
 		return err
 	}
-	if err := writeRunFile(c.Data, "up", RunFile{URL: "http://" + c.Listen, Gateway: c.Gateway}); err != nil {
+	if err := writeRunFile(c.Data, "up", RunFile{URL: "http://" + c.Listen, Gateway: c.Gateway, Flags: c.Flags}); err != nil {
 		return err
 	}
 	defer shrinkLater()()
-	c.door = &door{addr: c.Gateway}
-	defer c.door.close()
 	if err := c.checkAddresses(); err != nil {
 		return err
+	}
+	c.doors = doors{{env: doorEnv, addr: c.Gateway}}
+	if c.Flags != "" {
+		c.doors = append(c.doors, &door{env: flagsDoorEnv, addr: c.Flags})
+	}
+	defer c.doors.close()
+	for _, d := range c.doors {
+		d.open() // before somebody else takes the address
 	}
 	// The control plane ends last: the data plane's last report reaches it.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
@@ -98,7 +107,11 @@ func (c *UpConfig) fixAddresses() error {
 		{&c.Listen, strings.TrimPrefix(server.URL, "http://"), server.PID},
 		{&c.Gateway, plane.Gateway, plane.PID},
 		{&c.Admin, strings.TrimPrefix(plane.URL, "http://"), plane.PID},
+		{&c.Flags, plane.Flags, plane.PID},
 	} {
+		if *a.addr == "" {
+			continue
+		}
 		host, port, err := net.SplitHostPort(*a.addr)
 		if err != nil {
 			return errs.E(errs.Invalid, "address %q: expected host:port", *a.addr)
@@ -119,7 +132,10 @@ func (c *UpConfig) fixAddresses() error {
 
 // checkAddresses says at once what a plane would fail with again and again: an address that somebody else has.
 func (c *UpConfig) checkAddresses() error {
-	for _, a := range []struct{ what, plane, addr string }{{"API", "server", c.Listen}, {"gateway", "dataplane", c.Gateway}, {"admin page", "dataplane", c.Admin}} {
+	for _, a := range []struct{ what, plane, addr string }{{"API", "server", c.Listen}, {"gateway", "dataplane", c.Gateway}, {"admin page", "dataplane", c.Admin}, {"flags", "dataplane", c.Flags}} {
+		if a.addr == "" {
+			continue
+		}
 		lock, err := tryLock(folder(c.Data, a.plane), a.plane)
 		if err != nil {
 			continue // the plane runs, and has it
@@ -155,7 +171,7 @@ func (c *UpConfig) serverArgs() []string {
 
 func (c *UpConfig) dataPlaneArgs() []string {
 	return []string{"dataplane", "--data", filepath.Join(c.Data, "dataplane"), "--server", "http://" + c.Listen, "--unit", c.Unit,
-		"--token-file", filepath.Join(c.Data, access.DataPlaneFile), "--gateway", c.Gateway, "--admin", c.Admin,
+		"--token-file", filepath.Join(c.Data, access.DataPlaneFile), "--gateway", c.Gateway, "--admin", c.Admin, "--flags", c.Flags,
 		"--tls-cert", c.TLS.Cert, "--tls-key", c.TLS.Key, "--stop-instances"}
 }
 
@@ -185,7 +201,7 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 					return nil
 				}
 				if plane == "dataplane" {
-					c.door.close() // nobody will answer who comes now
+					c.doors.close() // nobody will answer who comes now
 				}
 				limit := endingLimit(c.Data, plane)
 				slow := time.AfterFunc(slowEnd, func() {
@@ -324,11 +340,7 @@ func (c *UpConfig) start(plane string, args []string) (*process, error) {
 	cmd := exec.Command(self, args...)
 	cmd.Env = c.environ(plane)
 	if plane == "dataplane" {
-		if socket := c.door.file(); socket != nil {
-			defer socket.Close()
-			cmd.ExtraFiles = []*os.File{socket}
-			cmd.Env = append(cmd.Environ(), doorEnv+"="+strconv.Itoa(firstInherited))
-		}
+		defer c.doors.hand(cmd)()
 	}
 	cmd.Stdout, cmd.Stderr = log, log // not a pipe: the plane must outlive this process
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -397,8 +409,12 @@ func (c *UpConfig) announce(ctx context.Context) error {
 	if c.TLS != (TLSFiles{}) {
 		gateway = "https://" + c.Gateway
 	}
-	fmt.Fprintf(c.Out, "Ringfence is up (%.2fs).\n  API and UI  http://%s\n  Gateway     %s\n  Data        %s\n  Admin token %s\n",
-		time.Since(began).Seconds(), c.Listen, gateway, c.Data, filepath.Join(c.Data, access.AdminFile))
+	flags := ""
+	if c.Flags != "" {
+		flags = "  Flags       http://" + c.Flags + "\n"
+	}
+	fmt.Fprintf(c.Out, "Ringfence is up (%.2fs).\n  API and UI  http://%s\n  Gateway     %s\n%s  Data        %s\n  Admin token %s\n",
+		time.Since(began).Seconds(), c.Listen, gateway, flags, c.Data, filepath.Join(c.Data, access.AdminFile))
 	return nil
 }
 

@@ -136,7 +136,7 @@ func TestPlanesThatOutliveUpAreTakenOver(t *testing.T) {
 		t.Fatalf("%+v %v", p, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := UpConfig{Data: data, Logger: slog.New(slog.DiscardHandler), door: &door{}}
+	c := UpConfig{Data: data, Logger: slog.New(slog.DiscardHandler)}
 	ended := make(chan error, 2)
 	for _, name := range []string{"server", "dataplane"} {
 		go func() { ended <- c.supervise(ctx, name, nil) }()

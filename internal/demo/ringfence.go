@@ -24,7 +24,7 @@ func (r *run) start(ctx context.Context) error {
 	defer log.Close()
 	began := time.Now()
 	// Not bound to ctx: it is stopped in good order by close.
-	r.up = exec.Command(r.self, "up", "--data", r.data(), "--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+	r.up = exec.Command(r.self, "up", "--data", r.data(), "--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--flags", "127.0.0.1:0",
 		"--scrape-interval", "500ms", "--step-interval", "250ms")
 	r.up.Stdout, r.up.Stderr = log, log
 	r.up.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is ours to pass on

@@ -129,7 +129,7 @@ func (r *rig) up() {
 	r.t.Helper()
 	log, err := os.Create(filepath.Join(r.dir, "up.log"))
 	must(r.t, err)
-	cmd := exec.Command(r.binary, "up", "--data", filepath.Join(r.dir, "data"), "--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+	cmd := exec.Command(r.binary, "up", "--data", filepath.Join(r.dir, "data"), "--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--flags", "127.0.0.1:0",
 		"--scrape-interval", "500ms", "--step-interval", "250ms")
 	cmd.Stdout, cmd.Stderr = log, log
 	must(r.t, cmd.Start())

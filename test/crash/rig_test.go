@@ -56,7 +56,7 @@ func newRig(t *testing.T) *rig {
 		r.build("shop-"+v, "./examples/shop", "-X main.version="+v)
 	}
 	r.build("shop-bad", "./examples/shop", "-X main.version=bad -X main.checkoutErrors=0.9")
-	r.up = exec.Command(r.binary, "up", "--data", r.data(), "--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+	r.up = exec.Command(r.binary, "up", "--data", r.data(), "--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--flags", "127.0.0.1:0",
 		"--scrape-interval", "200ms", "--step-interval", "100ms")
 	log, err := os.Create(filepath.Join(r.dir, "up.log"))
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // ports are flags that let every address be one of its own.
-var ports = []string{"--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
+var ports = []string{"--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--flags", "127.0.0.1:0"}
 
 // Quick are flags with which a rollout takes seconds.
 var Quick = []string{"--scrape-interval", "200ms", "--step-interval", "100ms"}
@@ -31,6 +31,7 @@ type Up struct {
 	API     string // URL
 	Gateway string // host:port
 	Admin   string // URL of the data plane's own pages
+	Flags   string // host:port
 	cmd     *exec.Cmd
 	log     string
 	stop    sync.Once
@@ -72,15 +73,15 @@ func (u *Up) await() error {
 			return err
 		}
 		dataplane, err := u.Plane("dataplane")
-		u.API, u.Gateway, u.Admin = server.URL, dataplane.Gateway, dataplane.URL
+		u.API, u.Gateway, u.Admin, u.Flags = server.URL, dataplane.Gateway, dataplane.URL, dataplane.Flags
 		return err
 	})
 }
 
 // Plane is where one of the two processes is.
 type Plane struct {
-	URL, Gateway string
-	PID          int
+	URL, Gateway, Flags string
+	PID                 int
 }
 
 // Plane reads where a plane is: "server" or "dataplane".

@@ -89,7 +89,7 @@ func (r *rig) join(unit string) {
 	}
 	defer log.Close()
 	cmd := exec.Command(filepath.Join(programs, "ringfence"), "dataplane", "--data", data, "--unit", unit, "--server", r.up.API, "--token-file",
-		filepath.Join(r.up.Data, access.DataPlaneFile), "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--stop-instances")
+		filepath.Join(r.up.Data, access.DataPlaneFile), "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--flags", "127.0.0.1:0", "--stop-instances")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {

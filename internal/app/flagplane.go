@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/client"
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/flagfeed"
+	"github.com/ringfence/ringfence/internal/flaggate"
+	"github.com/ringfence/ringfence/internal/flagserve"
+	"github.com/ringfence/ringfence/internal/gateway"
+)
+
+// flagPlane serves an environment's flags where its users are.
+type flagPlane struct {
+	*flagfeed.Follower
+	log      *slog.Logger
+	served   flagserve.Feed
+	handlers *flagserve.Handlers
+	listener net.Listener // nil: flags are followed, for their ramps, and not served
+	secure   *tls.Config
+}
+
+// newFlagPlane makes what serves flags by what the control plane says, or did. changed is called when there is something to report.
+func newFlagPlane(c DataPlaneConfig, control *client.Client, g *gateway.Gateway, changed func()) *flagPlane {
+	p := &flagPlane{log: c.Logger}
+	p.Follower = flagfeed.New(flagfeed.Options{
+		Environment: c.Environment, Control: control, Gateway: g, Served: &p.served, Disk: disk(filepath.Join(c.Data, "flags.json")),
+		Logger: c.Logger, Changed: changed,
+	})
+	p.handlers = flagserve.New(flagserve.Options{Gate: flagGate(c.Flags, p.Environment, &p.served, c.Logger)})
+	return p
+}
+
+// open listens, so that a wrong address is told of before anything is started.
+func (p *flagPlane) open(addr string, secure *tls.Config) (err error) {
+	if addr == "" {
+		return nil
+	}
+	if p.listener, err = listenFlags(addr); err != nil {
+		return err
+	}
+	if guardAddress("", p.listener.Addr().String(), false) != nil {
+		p.secure = secure.Clone()
+	}
+	return nil
+}
+
+// address is where flags are served, "" when they are not.
+func (p *flagPlane) address() string {
+	if p.listener == nil {
+		return ""
+	}
+	return p.listener.Addr().String()
+}
+
+// serve serves flags until ctx ends.
+func (p *flagPlane) serve(ctx context.Context) error {
+	if p.listener == nil {
+		<-ctx.Done()
+		return nil
+	}
+	server := flagserve.NewHTTPServer(p.handlers, p.secure)
+	failed := make(chan error, 1)
+	go func() {
+		if p.secure != nil {
+			failed <- server.ServeTLS(p.listener, "", "")
+		} else {
+			failed <- server.Serve(p.listener)
+		}
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	p.handlers.Close() // its streams
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if err := server.Shutdown(end); errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return nil
+}
+
+// flagGate lets this machine's programs ask for an environment's flags without a key, and others not.
+func flagGate(addr, environment string, from flaggate.Source, log *slog.Logger) *flaggate.Gate {
+	g := &flaggate.Gate{Source: from, Environment: environment, Log: log}
+	if guardAddress("", addr, false) != nil {
+		g.Keys = nobody{}
+	}
+	return g
+}
+
+// nobody has a key.
+type nobody struct{}
+
+func (nobody) Check(context.Context, string) (flag.Client, error) {
+	return flag.Client{}, errs.E(errs.Missing, "there are no keys")
+}
+
+// withFlags serves flags by the remote evaluation protocol beside the API, so that one address is enough to begin with.
+func (s *server) withFlags(next http.Handler) http.Handler {
+	s.flags = flagserve.New(flagserve.Options{Gate: flagGate(s.Listen, flag.Production, s.serving, s.Logger)})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.URL.Path) >= len(ofrepPrefix) && r.URL.Path[:len(ofrepPrefix)] == ofrepPrefix {
+			s.flags.OFREP.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+const ofrepPrefix = "/ofrep/"
