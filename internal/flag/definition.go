@@ -24,6 +24,7 @@ const (
 	maxPrerequisites = 20
 	maxWindows       = 100
 	maxGroups        = 20
+	maxInlined       = 4 << 20 // bytes of all prerequisites put into the flags that need them
 	maxControl       = 90
 	defaultControl   = 50
 )

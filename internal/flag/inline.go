@@ -30,11 +30,16 @@ func (l *lowerer) met(p Prerequisite) any {
 	if tree == nil {
 		return byDefault
 	}
+	if size := sizeOf(tree, maxRule); size >= maxRule || l.inlined+size > maxInlined {
+		l.bad(f.path, "fewer or smaller prerequisites", "its rule is too large to be put into the flags that need it")
+		return false
+	}
 	tree, err := l.owned(tree, f.Key)
 	if err != nil {
 		l.bad(f.path, "a rule that names what it reads", "%s, which cannot be done where another flag needs this one", err)
 		return false
 	}
+	l.inlined += sizeOf(tree, maxRule)
 	var results []any
 	for _, v := range p.Variants {
 		results = append(results, meant(v)...)
@@ -43,6 +48,29 @@ func (l *lowerer) met(p Prerequisite) any {
 		results = append(results, nil)
 	}
 	return op("in", tree, results)
+}
+
+// sizeOf is about how many bytes a tree has when it is written; it stops counting at most.
+func sizeOf(tree any, most int) (n int) {
+	switch v := tree.(type) {
+	case string:
+		return len(v) + 3
+	case []any:
+		for _, e := range v {
+			if n += sizeOf(e, most-n); n >= most {
+				return most
+			}
+		}
+		return n + 3
+	case map[string]any:
+		for key, e := range v {
+			if n += len(key) + 4 + sizeOf(e, most-n); n >= most {
+				return most
+			}
+		}
+		return n + 3
+	}
+	return 6
 }
 
 // meant are the results of a rule that name a variant.

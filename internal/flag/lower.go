@@ -61,6 +61,7 @@ type lowerer struct {
 	live       Live
 	trees      map[string]any  // rules put together, by flag
 	asWritten  map[string]bool // of these, those that were compiled when the document was read
+	inlined    int             // bytes of the prerequisites put in so far
 	problems   []resource.Problem
 	evaluators map[string]json.RawMessage
 }
@@ -115,25 +116,31 @@ func (l *lowerer) metadata(f *Definition) map[string]any {
 	return m
 }
 
-// checked is the rule of a flag; the default variant is served when it is too large.
+// checked is the rule of a flag. One that is too large is put together without what is live; when that is too large still,
+// the default variant is served.
 func (l *lowerer) checked(f *Definition) any {
 	tree := l.tree(f)
 	if tree == nil || l.asWritten[f.Key] {
 		return tree
 	}
-	at := resource.Field(resource.Field("flags", f.Key), "targeting")
-	raw, err := marshal(tree)
-	if err == nil && len(raw) > maxRule {
-		err = fmt.Errorf("the rule has %d bytes when it is put together, at most %d are allowed", len(raw), maxRule)
-	}
+	err := l.compiles(f, tree)
 	if err == nil {
-		_, err = exposure.CompileTree(tree, exposure.Options{Evaluators: l.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: l.doc.Bucketing})
+		return tree
 	}
-	if err != nil {
-		l.bad(at, "", "%s", err)
+	l.bad(resource.Field(f.path, "targeting"), "fewer users or smaller rules", "%s", err)
+	still := &lowerer{doc: l.doc, env: l.env, trees: map[string]any{}, asWritten: map[string]bool{}, evaluators: l.evaluators}
+	if tree = still.tree(f); tree == nil || still.compiles(f, tree) != nil {
 		return nil
 	}
 	return tree
+}
+
+func (l *lowerer) compiles(f *Definition, tree any) error {
+	if sizeOf(tree, maxRule) >= maxRule {
+		return fmt.Errorf("the rule has more than %d bytes when it is put together", maxRule)
+	}
+	_, err := exposure.CompileTree(tree, exposure.Options{Evaluators: l.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: l.doc.Bucketing})
+	return err
 }
 
 // tree puts the rule of a flag together; nil when there is none.

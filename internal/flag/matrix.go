@@ -272,20 +272,37 @@ func (m *matrix) fill(row []int) {
 		if row[i] != open {
 			continue
 		}
-		best, most := 0, -1
+		best, most, spare := 0, -1, -1
 		for x := range m.values[i] {
 			with := slices.Clone(row)
 			with[i] = x
 			if !m.require(with, i) {
 				continue
 			}
-			if n := m.fresh(with, i); n > most {
-				best, most = x, n
+			n, left := m.fresh(with, i), m.uncovered(i, x)
+			if n > most || n == most && left > spare {
+				best, most, spare = x, n, left
 			}
 		}
 		row[i] = best
 		m.require(row, i)
 	}
+}
+
+// uncovered counts the pairs of a value that no row has yet.
+func (m *matrix) uncovered(i, x int) (n int) {
+	for j := range m.flags {
+		for y := range m.values[j] {
+			p := pair{i, x, j, y}
+			if j < i {
+				p = pair{j, y, i, x}
+			}
+			if j != i && !m.covered[p] {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // fresh counts the pairs with flag i that no row has yet.

@@ -59,10 +59,21 @@ func (c *checker) crossCheck() {
 		for i, p := range f.Prerequisites {
 			c.prerequisite(p, resource.Item(at, i))
 		}
-		if circle := d.circle(key); circle != nil && slices.Min(circle) == key {
-			c.bad(at, "prerequisites that do not lead back to it", "flags need each other in a circle: %s", strings.Join(append(circle, key), " → "))
-		}
 	}
+	for _, circle := range d.circles() {
+		c.bad(resource.Field(d.Flags[circle[0]].path, "prerequisites"), "prerequisites that do not lead back to it",
+			"flags need each other in a circle: %s", wayRound(circle))
+	}
+}
+
+// wayRound names the flags of a circle; of very long ones the middle is left out.
+func wayRound(circle []string) string {
+	const head, tail = 16, 4
+	way := append(slices.Clone(circle), circle[0])
+	if len(way) > head+tail {
+		way = slices.Concat(way[:head], []string{"…"}, way[len(way)-tail:])
+	}
+	return strings.Join(way, " → ")
 }
 
 func (c *checker) prerequisite(p Prerequisite, path string) {
@@ -87,26 +98,30 @@ func (c *checker) prerequisite(p Prerequisite, path string) {
 	}
 }
 
-// circle is the way from a flag over prerequisites back to it, nil when there is none.
-func (d *Document) circle(from string) []string {
-	seen := map[string]bool{}
-	var walk func(key string, way []string) []string
-	walk = func(key string, way []string) []string {
+// circles are the ways over prerequisites that lead back to where they began, at the first of their keys.
+func (d *Document) circles() (found [][]string) {
+	done := map[string]bool{} // false while on the way
+	var way []string
+	var walk func(key string)
+	walk = func(key string) {
 		f := d.Flags[key]
-		if f == nil || seen[key] {
-			return nil
+		if f == nil || done[key] {
+			return
 		}
-		seen[key] = true
-		way = append(way, key)
+		if _, open := done[key]; open {
+			circle := way[slices.Index(way, key):]
+			first := slices.Index(circle, slices.Min(circle))
+			found = append(found, slices.Concat(circle[first:], circle[:first]))
+			return
+		}
+		done[key], way = false, append(way, key)
 		for _, p := range f.Prerequisites {
-			if p.Flag == from {
-				return slices.Clone(way)
-			}
-			if found := walk(p.Flag, way); found != nil {
-				return found
-			}
+			walk(p.Flag)
 		}
-		return nil
+		done[key], way = true, way[:len(way)-1]
 	}
-	return walk(from, nil)
+	for _, key := range d.Keys() {
+		walk(key)
+	}
+	return found
 }
