@@ -3,7 +3,6 @@ package track
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"sync"
 
@@ -14,6 +13,7 @@ import (
 const (
 	maxGroup       = 512
 	maxGroupEvents = 20_000
+	idsAtOnce      = 100 // looked up by one statement
 )
 
 // intake is the queue before the journal.
@@ -29,9 +29,27 @@ type intake struct {
 
 type pending struct {
 	batch Batch
+	key   int64   // hash of the batch's key
+	ids   []int64 // hashes of the events' ids, nil when none has one
 	done  chan struct{}
 	taken Taken
 	err   error
+}
+
+func newPending(b Batch) *pending {
+	p := &pending{batch: b, done: make(chan struct{})}
+	if b.Key != "" {
+		p.key = hashOf(b.Environment, "batch", b.Key)
+	}
+	for i := range b.Events {
+		if id := b.Events[i].ID; id != "" {
+			if p.ids == nil {
+				p.ids = make([]int64, len(b.Events))
+			}
+			p.ids[i] = hashOf(b.Environment, "event", id)
+		}
+	}
+	return p
 }
 
 // Append takes a batch and returns when it is on disk, or when nothing of it is and never will be. After Unavailable
@@ -47,7 +65,7 @@ func (s *Store) Append(ctx context.Context, b Batch) (Taken, error) {
 	if err := s.names.admit(&b); err != nil {
 		return Taken{}, err
 	}
-	p := &pending{batch: b, done: make(chan struct{})}
+	p := newPending(b)
 	if err := s.enqueue(p); err != nil {
 		return Taken{}, err
 	}
@@ -149,7 +167,7 @@ type row struct {
 	body   []byte
 	events int64
 	marks  []mark
-	fresh  map[int64]int64 // the marks by hash
+	prints map[int64]int64 // of ids that were counted before, or are in this row
 }
 
 func (s *Store) commitGroup(group []*pending, trim int64) {
@@ -165,12 +183,13 @@ func (s *Store) commitGroup(group []*pending, trim int64) {
 		}
 		s.doubt = false
 	}
-	r := row{body: []byte{journalVersion}, fresh: map[int64]int64{}}
+	r := row{body: []byte{journalVersion}, prints: map[int64]int64{}}
+	if err := s.counted(group, r.prints); err != nil {
+		fail(err)
+		return
+	}
 	for _, p := range group {
-		if err := s.decide(p, &r); err != nil {
-			fail(err)
-			return
-		}
+		r.add(p)
 	}
 	if r.events == 0 && trim == 0 {
 		return // all were counted before, and are on disk
@@ -190,42 +209,86 @@ func (s *Store) commitGroup(group []*pending, trim int64) {
 	}
 }
 
-// decide says what of a batch is new and adds it to the row.
-func (s *Store) decide(p *pending, r *row) error {
+// counted looks up which ids of the group were counted before. Ids move from the journal to events.db, so it looks in that order.
+func (s *Store) counted(group []*pending, prints map[int64]int64) error {
+	var ask []any
+	look := func(hash int64) {
+		if print, ok := s.marks.get(hash); ok {
+			prints[hash] = print
+			return
+		}
+		ask = append(ask, hash)
+	}
+	for _, p := range group {
+		if p.batch.Key != "" {
+			look(p.key)
+		}
+		for i, hash := range p.ids {
+			if p.batch.Events[i].ID != "" {
+				look(hash)
+			}
+		}
+	}
+	for ; len(ask) > idsAtOnce; ask = ask[idsAtOnce:] {
+		if err := s.printsOf(s.known[1], ask[:idsAtOnce], prints); err != nil {
+			return err
+		}
+	}
+	for i := range ask {
+		if err := s.printsOf(s.known[0], ask[i:i+1], prints); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) printsOf(stmt *sql.Stmt, hashes []any, prints map[int64]int64) error {
+	rows, err := stmt.Query(hashes...)
+	if err != nil {
+		return kindOf(err, "look for events' ids")
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var hash, print int64
+		if err := rows.Scan(&hash, &print); err != nil {
+			return kindOf(err, "look for events' ids")
+		}
+		prints[hash] = print
+	}
+	return kindOf(rows.Err(), "look for events' ids")
+}
+
+// add says what of a batch is new and adds it to the row.
+func (r *row) add(p *pending) {
 	b := &p.batch
 	var found []mark
 	if b.Key != "" {
-		hash := hashOf(b.Environment, "batch", b.Key)
-		print, seen, err := s.seen(hash, r)
+		print, seen := r.prints[p.key]
 		switch {
-		case err != nil:
-			return err
 		case seen && print == int64(b.Print):
 			p.taken = Taken{Duplicates: len(b.Events)}
-			return nil
+			return
 		case seen:
 			p.err = errs.E(errs.Invalid, "Idempotency-Key %q was used for another batch", b.Key).Next("Give each batch a key of its own.")
-			return nil
+			return
 		}
-		found = append(found, mark{hash, int64(b.Print)})
-		r.fresh[hash] = int64(b.Print)
+		found = append(found, mark{p.key, int64(b.Print)})
+		r.prints[p.key] = int64(b.Print)
 	}
-	fresh := make([]Event, 0, len(b.Events))
-	for _, e := range b.Events {
-		if e.ID != "" {
-			hash := hashOf(b.Environment, "event", e.ID)
-			_, seen, err := s.seen(hash, r)
-			if err != nil {
-				return err
+	fresh := b.Events
+	if p.ids != nil {
+		fresh = make([]Event, 0, len(b.Events))
+		for i, e := range b.Events {
+			if e.ID != "" {
+				if _, seen := r.prints[p.ids[i]]; seen {
+					p.taken.Duplicates++
+					continue
+				}
+				found = append(found, mark{p.ids[i], 0})
+				r.prints[p.ids[i]] = 0
 			}
-			if seen {
-				p.taken.Duplicates++
-				continue
-			}
-			found = append(found, mark{hash, 0})
-			r.fresh[hash] = 0
+			fresh = append(fresh, e)
 		}
-		fresh = append(fresh, e)
 	}
 	p.taken.Accepted = len(fresh)
 	if len(fresh) > 0 {
@@ -233,24 +296,6 @@ func (s *Store) decide(p *pending, r *row) error {
 		r.events += int64(len(fresh))
 		r.marks = append(r.marks, found...)
 	}
-	return nil
-}
-
-// seen reports whether an id was counted: in this row, in the journal, or in events.db; in this order, since ids move in that one.
-func (s *Store) seen(hash int64, r *row) (print int64, ok bool, err error) {
-	if print, ok = r.fresh[hash]; ok {
-		return print, true, nil
-	}
-	if print, ok = s.marks.get(hash); ok {
-		return print, true, nil
-	}
-	switch err := s.known.QueryRow(hash).Scan(&print); {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, false, nil
-	case err != nil:
-		return 0, false, kindOf(err, "look for an event's id")
-	}
-	return print, true, nil
 }
 
 func (s *Store) write(seq int64, r row, trim int64) error {

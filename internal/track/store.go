@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,7 @@ type Store struct {
 	journal   *file
 	events    *file
 	names     *names
-	known     *sql.Stmt // the print of a folded id
+	known     [2]*sql.Stmt // prints of folded ids: of one, of idsAtOnce
 
 	intake  intake
 	marks   marks
@@ -99,8 +100,11 @@ func (s *Store) open(ctx context.Context, folder string) error {
 	if s.events, err = openFile(ctx, filepath.Join(folder, "events.db"), eventsSchema, 16_000); err != nil {
 		return err
 	}
-	if s.known, err = s.events.reader.PrepareContext(ctx, "SELECT print FROM ids WHERE hash = ?"); err != nil {
-		return kindOf(err, "open the events")
+	for i, n := range []int{1, idsAtOnce} {
+		text := "SELECT hash, print FROM ids WHERE hash IN (?" + strings.Repeat(",?", n-1) + ")"
+		if s.known[i], err = s.events.reader.PrepareContext(ctx, text); err != nil {
+			return kindOf(err, "open the events")
+		}
 	}
 	if s.names, err = loadNames(ctx, s.events.reader); err != nil {
 		return err
@@ -159,8 +163,10 @@ func (s *Store) Close() error {
 
 func (s *Store) closeFiles() error {
 	var list []error
-	if s.known != nil {
-		list = append(list, s.known.Close())
+	for _, stmt := range s.known {
+		if stmt != nil {
+			list = append(list, stmt.Close())
+		}
 	}
 	for _, f := range []*file{s.events, s.journal} {
 		if f != nil {
