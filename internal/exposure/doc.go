@@ -16,5 +16,8 @@
 // because the bucket of a user depends on nothing but the salt and the targeting key. Different salts are
 // independent of each other.
 //
+// How fractional places users has versions, which are flagd's; rings are always placed by V2. CompileLogic reads another
+// dialect, that of JSONLogic's community; rules are never read by it.
+//
 // Nothing here reads a clock, a file or the network: the timestamp is part of the context.
 package exposure
