@@ -1,6 +1,9 @@
 package flag
 
-import "github.com/ringfence/ringfence/internal/exposure"
+import (
+	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/resource"
+)
 
 // bucketingKey is the entry in the metadata of a plain set whose fractional is not flagd's of today.
 const bucketingKey = "ringfence.bucketing"
@@ -22,4 +25,22 @@ func (c *checker) readBucketing(top map[string]any) exposure.Bucketing {
 		c.doc.Bucketing = b
 	}
 	return b
+}
+
+// flagBucketing is the version for one flag: where sets are put together to one, each flag's metadata tells of the set that
+// it is from. In a Document the set alone decides.
+func (c *checker) flagBucketing(obj map[string]any, path string) exposure.Bucketing {
+	metadata, _ := obj["metadata"].(map[string]any)
+	if _, ok := metadata[bucketingKey]; !ok {
+		return c.bucketing
+	}
+	at := resource.Field(path, "metadata")
+	if c.doc != nil {
+		c.bad(resource.Field(at, bucketingKey), "bucketing of the set", "a flag has the bucketing of its set")
+		return c.bucketing
+	}
+	if b := exposure.Bucketing(c.oneOf(metadata, bucketingKey, at, string(exposure.V2), string(exposure.V3))); b != "" {
+		return b
+	}
+	return c.bucketing
 }

@@ -107,3 +107,33 @@ func TestBucketingIsTold(t *testing.T) {
 		t.Error("the document's own metadata was written to")
 	}
 }
+
+// Sets of both versions that are put together to one go on placing their users as they did.
+func TestBucketingOfMergedSets(t *testing.T) {
+	const old = `{"flags": {"old": {"state": "ENABLED", "variants": {"a": "a", "b": "b"}, "targeting": {"fractional": [["a", 50], ["b", 50]]}}}}`
+	const new = `{"metadata": {"ringfence.bucketing": "v3"}, "flags": {"new": {"state": "ENABLED", "variants": {"a": "a", "b": "b"}, "targeting": {"fractional": [["a", 50], ["b", 50]]}}}}`
+	s, faults := NewSnapshot(Source{"old", []byte(old)}, Source{"new", []byte(new)})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	view, err := s.Select("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged := parsed(t, string(view.Raw))
+	differ := 0
+	for i := range 200 {
+		ctx := &exposure.Context{TargetingKey: fmt.Sprint("user-", i)}
+		for key, set := range map[string]*Set{"old": parsed(t, old), "new": parsed(t, new)} {
+			if got, want := merged.Evaluate(key, ctx).Variant, set.Evaluate(key, ctx).Variant; got != want {
+				t.Fatalf("%s of %s is %s, was %s", key, ctx.TargetingKey, got, want)
+			}
+		}
+		if merged.Evaluate("old", ctx).Variant != merged.Evaluate("new", ctx).Variant {
+			differ++
+		}
+	}
+	if differ < 50 {
+		t.Errorf("only %d differ", differ)
+	}
+}

@@ -304,7 +304,7 @@ func (c *checker) override(f *Flag, obj map[string]any, path string) (o Override
 		o.targeted = true
 		own, isObject := rule.(map[string]any)
 		if !isObject && rule != nil || len(own) > 0 {
-			c.compile(f, rule, resource.Field(path, "targeting"))
+			c.compile(f, rule, c.bucketing, resource.Field(path, "targeting"))
 		}
 		if len(own) > 0 {
 			o.targeting = own

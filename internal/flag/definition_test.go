@@ -67,6 +67,7 @@ func TestRefusals(t *testing.T) {
 		{flagWith(`"environments": {"staging": {"targeting": {"if": [true, "up"]}}}`), "flags.a.environments.staging.targeting.if[1]", "no variant"},
 		{flagWith(`"environments": {"staging": {"exposure": {"plan": "standard"}}}`), "flags.a.environments.staging.exposure", "no variant"},
 		{`{"bucketing": "v1", "flags": {}}`, "bucketing", "v1"},
+		{flagWith(`"metadata": {"ringfence.bucketing": "v3"}, "targeting": {"fractional": [["on"]]}`), `flags.a.metadata["ringfence.bucketing"]`, "bucketing of its set"},
 		{`{"environments": ["a", "a"], "flags": {}}`, "environments[1]", "already"},
 		{`{"environments": [], "flags": {}}`, "environments", "empty list"},
 		{`{"reviewers": {"p": {"need": "most"}}, "flags": {}}`, "reviewers.p.need", "most"},

@@ -2,6 +2,7 @@ package flag
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/ringfence/ringfence/internal/exposure"
@@ -68,5 +69,24 @@ func TestLower(t *testing.T) {
 		if got := lowered(t, d, c.env, c.live).Evaluate("checkout", &c.ctx); got.Variant != c.want {
 			t.Errorf("%s: %+v, want %s", c.what, got, c.want)
 		}
+	}
+}
+
+// What is put together costs no allocation to evaluate.
+func TestLoweredAllocatesNothing(t *testing.T) {
+	d := documented(t, checkout)
+	set := lowered(t, d, "production", Live{
+		Choices:     map[string]Choices{"checkout": {In: []string{"ina"}, Out: []string{"otto"}}},
+		Experiments: map[string]Assignment{"checkout": {Salt: "x", Share: 10, Variants: []Weight{{"on", 1}, {"off", 1}}, Holdouts: []Holdout{{"held", 5}}}},
+		Exposures: map[string]Exposure{"checkout": {Salt: "standard", Variants: []string{"on", "", ""}, Trial: &Trial{Ring: 1, Variant: "on", Control: 50, Salt: "ramp"},
+			Rings: []fleet.Ring{{Name: "staff", Audience: json.RawMessage(`{"ends_with": [{"var": "email"}, "@example.com"]}`)}, {Name: "early", Percent: 40}, {Name: "all"}}}},
+	})
+	users := make([]exposure.Context, 100)
+	for i := range users {
+		users[i] = exposure.Context{TargetingKey: fmt.Sprint("user-", i), Attributes: map[string]any{"plan": "beta", "email": "carol@example.org"}}
+	}
+	i := 0
+	if n := testing.AllocsPerRun(1000, func() { set.Evaluate("checkout", &users[i%100]); i++ }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -226,7 +226,8 @@ func (c *checker) flag(s *Set, key string, obj map[string]any, path string) *Fla
 	var rule *exposure.Rule
 	if empty, isObject := targeting.(map[string]any); targeted && (!isObject || len(empty) > 0) {
 		var problem string
-		if rule, problem = c.compile(f, targeting, resource.Field(path, "targeting")); why == "" {
+		bucketing := c.flagBucketing(obj, path)
+		if rule, problem = c.compile(f, targeting, bucketing, resource.Field(path, "targeting")); why == "" {
 			why = problem
 		}
 	}
@@ -345,7 +346,7 @@ func (c *checker) defaultVariant(f *Flag, obj map[string]any, path string) strin
 }
 
 // compile checks and compiles a rule; what is returned besides it says why the flag cannot be evaluated.
-func (c *checker) compile(f *Flag, tree any, path string) (*exposure.Rule, string) {
+func (c *checker) compile(f *Flag, tree any, b exposure.Bucketing, path string) (*exposure.Rule, string) {
 	before := len(c.problems)
 	c.rule(tree, path)
 	c.outcome(f, tree, path, 0)
@@ -358,7 +359,7 @@ func (c *checker) compile(f *Flag, tree any, path string) (*exposure.Rule, strin
 		c.bad(path, "at most 16 MiB in all", "the rules are too large with the evaluators that they refer to")
 		return nil, "the rules are too large"
 	}
-	rule, err := exposure.CompileTree(tree, exposure.Options{Evaluators: c.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: c.bucketing})
+	rule, err := exposure.CompileTree(tree, exposure.Options{Evaluators: c.evaluators, FlagKey: f.Key, MaxBytes: maxRule, Bucketing: b})
 	if err != nil {
 		if len(c.problems) == before {
 			c.bad(path, "", "%s", err)
