@@ -1,6 +1,7 @@
 // Command flags holds the flag evaluator against flagd's own: random definitions and contexts go through both, and every
-// difference in value, variant, reason, error code or metadata is told; then it measures both. It is a module of its own, so
-// that Ringfence does not depend on flagd.
+// difference in value, variant, reason, error code or metadata is told. Half of the definitions are lowered ones, with
+// prerequisites, rings and experiments in them. With -bench it measures the same flags in both, in GO Feature Flag's library
+// and in LaunchDarkly's evaluator. It is a module of its own, so that Ringfence depends on none of them.
 //
 // Usage, in this folder: go run . [-for 60s] [-seed N] [-awkward 0.1] [-bench] [-testbed DIR]
 //
@@ -21,7 +22,7 @@ func main() {
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "of the random definitions")
 	awkward := flag.Float64("awkward", 0, "share of attributes of an unexpected type")
 	show := flag.Int("show", 20, "differences to print")
-	measure := flag.Bool("bench", false, "measure both instead")
+	measure := flag.Bool("bench", false, "measure instead")
 	testbed := flag.String("testbed", "", "checkout of flagd-testbed, whose scenarios are run instead")
 	flag.Parse()
 	var err error
