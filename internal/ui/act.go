@@ -25,6 +25,9 @@ type question struct {
 	Choose    string   // what is to be chosen of Choices
 	Choices   []string // nil when nothing is
 	Choice    string
+	To        string // where the answer is sent, when that is not the page's own path
+	Tick      string // what may be said besides
+	Ticked    bool
 }
 
 type confirmPage struct {
@@ -38,11 +41,13 @@ type confirmPage struct {
 type deed struct {
 	ask func(r *http.Request, v *visit) (question, error)
 	do  func(r *http.Request, v *visit, reason string) error
+	may policy.Action // who may; default those who decide
 }
 
 // deed serves the question and takes its answer at one path.
 func (s *Server) deed(path string, d deed) {
-	s.mux.HandleFunc("GET "+path, s.signed(policy.Decide, func(w http.ResponseWriter, r *http.Request, v *visit) error {
+	may := cmp.Or(d.may, policy.Decide)
+	s.mux.HandleFunc("GET "+path, s.signed(may, func(w http.ResponseWriter, r *http.Request, v *visit) error {
 		q, err := d.ask(r, v)
 		if err != nil {
 			return err
@@ -50,7 +55,7 @@ func (s *Server) deed(path string, d deed) {
 		v.Title = q.Ask
 		return s.show(w, r, http.StatusOK, "confirm", confirmPage{visit: v, question: q})
 	}))
-	s.mux.HandleFunc("POST "+path, s.signed(policy.Decide, func(w http.ResponseWriter, r *http.Request, v *visit) error {
+	s.mux.HandleFunc("POST "+path, s.signed(may, func(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return s.act(w, r, v, d)
 	}))
 }
@@ -68,6 +73,13 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, v *visit, d deed) e
 		err = d.do(r, v, reason)
 	}
 	switch {
+	case err == nil && v.Onward != "" && fragment(r):
+		w.Header().Set("HX-Redirect", v.Onward)
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	case err == nil && v.Onward != "":
+		http.Redirect(w, r, v.Onward, http.StatusSeeOther)
+		return nil
 	case err == nil && fragment(r):
 		w.Header().Set("HX-Trigger", "done")
 		w.WriteHeader(http.StatusNoContent)
@@ -79,7 +91,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, v *visit, d deed) e
 		return err
 	}
 	t := s.troubleOf(r, err)
-	q.Choice = clip(r.PostFormValue("choice"), 100)
+	q.Choice, q.Ticked = clip(r.PostFormValue("choice"), 100), r.PostFormValue("tick") != ""
 	v.Title = q.Ask
 	s.notice(r.Context(), v)
 	return s.show(w, r, t.Status, "confirm", confirmPage{visit: v, question: q, Reason: clip(reason, maxReason), Trouble: &t})
@@ -100,30 +112,30 @@ func (s *Server) command(verb rollout.Verb) deed {
 }
 
 func questionOf(verb rollout.Verb, s rollout.State) question {
-	q := question{Back: "/rollouts/" + s.ID}
+	q, id := question{Back: "/rollouts/" + s.ID}, shortID(s.ID)
 	ring := ""
 	if s.Ring >= 0 && s.Ring < len(s.Rings) {
 		ring = s.Rings[s.Ring].Name
 	}
 	switch verb {
 	case rollout.Pause:
-		q.Ask, q.Button = "Pause "+s.ID+"?", "Pause"
+		q.Ask, q.Button = "Pause "+id+"?", "Pause"
 		q.Text = "Nothing moves outward until it is resumed. Harm is still taken back."
 	case rollout.Resume:
-		q.Ask, q.Button = "Resume "+s.ID+"?", "Resume"
+		q.Ask, q.Button = "Resume "+id+"?", "Resume"
 		q.Text = "It goes on where it stands."
 	case rollout.Promote:
-		q.Ask, q.Button = "Promote "+s.ID+" out of ring "+ring+"?", "Promote"
+		q.Ask, q.Button = "Promote "+id+" out of ring "+ring+"?", "Promote"
 		q.Text = "The rest of this ring’s bake is waived. Every gate must still pass."
 	case rollout.Halt:
-		q.Ask, q.Button, q.Loud = "Halt "+s.ID+"?", "Halt", true
-		q.Text = "It stays where it is, on the record as possibly hurting. Whoever has " + s.To + " keeps it until it is resumed or rolled back."
+		q.Ask, q.Button, q.Loud = "Halt "+id+"?", "Halt", true
+		q.Text = "It stays where it is, on the record as possibly hurting. Whoever has " + toOf(s) + " keeps it until it is resumed or rolled back."
 	case rollout.Abort:
-		q.Ask, q.Button, q.Loud = "Abort "+s.ID+"?", "Abort", true
-		q.Text = "Everyone who has " + s.To + " is returned to " + before(s) + "."
+		q.Ask, q.Button, q.Loud = "Abort "+id+"?", "Abort", true
+		q.Text = "Everyone who has " + toOf(s) + " is returned to " + fromOf(s) + "."
 	case rollout.Rollback:
-		q.Ask, q.Button, q.Loud = "Roll "+s.ID+" back?", "Roll back", true
-		q.Text = "Everyone is returned to " + before(s) + " as soon as it is ready."
+		q.Ask, q.Button, q.Loud = "Roll "+id+" back?", "Roll back", true
+		q.Text = "Everyone is returned to " + fromOf(s) + " as soon as it is ready."
 	}
 	return q
 }
@@ -208,9 +220,9 @@ func (s *Server) approve(refuse bool) deed {
 				return question{}, err
 			}
 			a, err := s.askingOf(r.Context(), v, state)
-			q := question{Ask: "Approve ring " + a.Ring + " for " + state.ID + "?", Button: "Approve", Back: "/rollouts/" + state.ID, Ring: a.Ring, Text: a.Evidence}
+			q := question{Ask: "Approve ring " + a.Ring + " for " + shortID(state.ID) + "?", Button: "Approve", Back: "/rollouts/" + state.ID, Ring: a.Ring, Text: a.Evidence}
 			if refuse {
-				q.Ask, q.Button, q.Loud = "Refuse ring "+a.Ring+" to "+state.ID+"?", "Refuse", true
+				q.Ask, q.Button, q.Loud = "Refuse ring "+a.Ring+" to "+shortID(state.ID)+"?", "Refuse", true
 				q.Text = "It is halted where it is. " + a.Evidence
 			}
 			if ring := r.PostFormValue("ring"); ring != "" {

@@ -22,8 +22,9 @@ const askFor = time.Second
 // asked remembers how many approvals are waited for, so that many pages do not look them all up.
 type asked struct {
 	sync.Mutex
-	at time.Time
-	n  int
+	at      time.Time
+	n       int
+	changes int
 }
 
 // notice fills in what every page says. A page is better without it than not at all.
@@ -41,8 +42,13 @@ func (s *Server) notice(ctx context.Context, v *visit) {
 		if list, err := s.Decisions.Inbox(ctx); err == nil {
 			s.asks.n, s.asks.at = len(list), now
 		}
+		if s.Board != nil {
+			if open, err := s.Board.Requests(ctx, "", true); err == nil {
+				s.asks.changes = len(open)
+			}
+		}
 	}
-	v.Asks = s.asks.n
+	v.Asks, v.Changes = s.asks.n, s.asks.changes
 }
 
 func (s *Server) lastGood(ctx context.Context, service string) (string, error) {

@@ -137,7 +137,7 @@ func (s *Server) blocks(ctx context.Context, now, from, to time.Time) ([]block, 
 	if err != nil {
 		return nil, err
 	}
-	labels := map[string]map[string]string{}
+	concerns := map[string][]resource.NamedFreeze{}
 	for _, st := range states {
 		if st.Phase.Ended() && st.Ended.Before(from) || len(all) > mostBlocks {
 			continue
@@ -146,12 +146,12 @@ func (s *Server) blocks(ctx context.Context, now, from, to time.Time) ([]block, 
 		if st.Phase.Ended() {
 			continue
 		}
-		if _, known := labels[st.Service]; !known {
-			if r, err := s.Catalog.Get(ctx, resource.KindService, st.Service); err == nil {
-				labels[st.Service] = r.Metadata.Labels
+		if _, known := concerns[st.Service]; !known {
+			if full, err := s.Catalog.Resolve(ctx, st.Service); err == nil {
+				concerns[st.Service] = full.Freezes
 			}
 		}
-		all = append(all, s.expected(st, now, freezes, labels[st.Service])...)
+		all = append(all, s.expected(st, now, concerns[st.Service])...)
 	}
 	all = slices.DeleteFunc(all, func(b block) bool { return !b.End.After(from) || !b.Start.Before(to) })
 	slices.SortStableFunc(all, func(a, b block) int { return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Name, b.Name)) })
@@ -203,7 +203,7 @@ func bakesOf(st rollout.State, now time.Time) []block {
 		if stage.Baking.IsZero() {
 			continue
 		}
-		b := block{Kind: "past", Name: st.Service + " " + st.To + " " + stage.Ring, Text: st.To + " in ring " + stage.Ring, Whom: st.Service, Link: "/rollouts/" + st.ID,
+		b := block{Kind: "past", Name: labelOf(st.Service) + " " + st.To + " " + stage.Ring, Text: toOf(st) + " in ring " + stage.Ring, Whom: labelOf(st.Service), Link: "/rollouts/" + st.ID,
 			Start: stage.Baking, End: stage.Left}
 		switch {
 		case i == len(st.Stages)-1 && st.Phase == rollout.Baking:
@@ -211,7 +211,7 @@ func bakesOf(st rollout.State, now time.Time) []block {
 			if b.End.Before(now) {
 				b.End = now // it waits for something else
 			}
-			b.Text = st.To + " bakes in ring " + stage.Ring
+			b.Text = toOf(st) + " bakes in ring " + stage.Ring
 		case b.End.IsZero():
 			b.End = st.Ended
 			if b.End.IsZero() {
@@ -229,7 +229,7 @@ func bakesOf(st rollout.State, now time.Time) []block {
 }
 
 // expected are the bakes to come when nothing is in the way but hours and freezes: the earliest that they can be.
-func (s *Server) expected(st rollout.State, now time.Time, freezes []resource.NamedFreeze, labels map[string]string) []block {
+func (s *Server) expected(st rollout.State, now time.Time, freezes []resource.NamedFreeze) []block {
 	at := now
 	switch {
 	case st.Paused || st.Halted || st.Phase == rollout.RollingBack:
@@ -244,11 +244,11 @@ func (s *Server) expected(st rollout.State, now time.Time, freezes []resource.Na
 	var all []block
 	for i := max(st.Ring+1, st.Entry); i < len(st.Rings)-st.Spared; i++ {
 		ring := st.Rings[i]
-		at = s.opens(at, ring, st, freezes, labels)
+		at = s.opens(at, ring, st, freezes)
 		if at.IsZero() {
 			return all
 		}
-		b := block{Kind: "soon", Name: st.Service + " " + st.To + " " + ring.Name, Text: st.To + " in ring " + ring.Name + ", at the earliest", Whom: st.Service,
+		b := block{Kind: "soon", Name: labelOf(st.Service) + " " + st.To + " " + ring.Name, Text: toOf(st) + " in ring " + ring.Name + ", at the earliest", Whom: labelOf(st.Service),
 			Link: "/rollouts/" + st.ID, Start: at, End: at.Add(time.Duration(ring.Bake))}
 		if ring.Approval != nil {
 			b.Text += ", once approved"
@@ -262,7 +262,7 @@ func (s *Server) expected(st rollout.State, now time.Time, freezes []resource.Na
 }
 
 // opens is when a ring may be entered, as far as its hours and the freezes are known; zero when that does not come.
-func (s *Server) opens(at time.Time, ring rollout.Ring, st rollout.State, freezes []resource.NamedFreeze, labels map[string]string) time.Time {
+func (s *Server) opens(at time.Time, ring rollout.Ring, st rollout.State, freezes []resource.NamedFreeze) time.Time {
 	for range 100 {
 		was := at
 		if ring.Hours != nil && st.Lane == "" {
@@ -273,8 +273,8 @@ func (s *Server) opens(at time.Time, ring rollout.Ring, st rollout.State, freeze
 			}
 		}
 		for _, f := range freezes {
-			if st.Through || !f.Concerns(st.Service, labels) {
-				continue
+			if st.Through {
+				break
 			}
 			for _, span := range s.Calendar.Between(f.When, at, at.Add(time.Minute), 10) {
 				if !span.Start.After(at) && span.End.After(at) {

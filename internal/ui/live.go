@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
 )
 
@@ -51,10 +54,10 @@ type topic struct{ kind, name string }
 
 func topicOf(s string) (topic, error) {
 	kind, name, _ := strings.Cut(s, "/")
-	if kind == "all" && name == "" || (kind == "rollout" || kind == "service") && name != "" && len(name) <= 200 {
+	if (kind == "all" || kind == "flags") && name == "" || (kind == "rollout" || kind == "service" || kind == "flag") && name != "" && len(name) <= 1400 {
 		return topic{kind, name}, nil
 	}
-	return topic{}, errs.E(errs.Invalid, "topic: expected all, rollout/… or service/…")
+	return topic{}, errs.E(errs.Invalid, "topic: expected all, flags, rollout/…, service/… or flag/…")
 }
 
 // subject is which events change a page; "" for all, also for a service, whose rollouts have subjects of their own.
@@ -131,6 +134,9 @@ func (s *Server) changed() <-chan struct{} {
 
 // moving says whether a rollout that the page shows is in flight.
 func (s *Server) moving(ctx context.Context, t topic) bool {
+	if t.kind == "flags" {
+		return s.movingFlag(ctx)
+	}
 	if t.kind != "all" {
 		state, err := s.Rollouts.Find(ctx, t.name)
 		return err == nil && !state.Phase.Ended()
@@ -147,4 +153,26 @@ func (s *Server) moving(ctx context.Context, t topic) bool {
 			}
 		}
 	}
+}
+
+// flights remembers for a moment whether the rollout of a flag is in flight, so that many open pages do not look at all rollouts.
+type flights struct {
+	sync.Mutex
+	at  time.Time
+	any bool
+}
+
+// movingFlag says whether a rollout of a flag is in flight.
+func (s *Server) movingFlag(ctx context.Context) bool {
+	s.flying.Lock()
+	defer s.flying.Unlock()
+	if now := time.Now(); now.Sub(s.flying.at) > liveTick {
+		all, err := s.Rollouts.List(ctx, "")
+		if err != nil {
+			return false
+		}
+		s.flying.at = now
+		s.flying.any = slices.ContainsFunc(all, func(st rollout.State) bool { return ofFlag(st.Service) && !st.Phase.Ended() })
+	}
+	return s.flying.any
 }

@@ -110,6 +110,7 @@ type rowView struct {
 	Index       int
 	Name        string
 	First, Last bool
+	Paint       string // of a flag's variant
 	Fields      []shownField
 }
 

@@ -51,7 +51,10 @@ func (b *browser) formOf(body string) url.Values {
 				}
 			}
 		case "textarea":
-			form.Set(name, strings.ReplaceAll(n.FirstChild.Data, "\n", "\r\n")) // as browsers send it
+			form.Set(name, "")
+			if n.FirstChild != nil {
+				form.Set(name, strings.ReplaceAll(n.FirstChild.Data, "\n", "\r\n")) // as browsers send it
+			}
 		}
 	}
 	return form

@@ -7,11 +7,14 @@ import (
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/catalog"
+	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
+	"github.com/ringfence/ringfence/internal/switchboard"
 )
 
 // Catalog holds what people declared, and releases.
@@ -43,6 +46,42 @@ type Decisions interface {
 // Plans writes what people declared.
 type Plans interface {
 	Apply(ctx context.Context, actor string, now time.Time, set []resource.Resource, dryRun bool) (catalog.Result, error)
+}
+
+// Board is what people do with flags.
+type Board interface {
+	FlagViews
+	FlagActions
+	FlagEdits
+	FlagReviews
+}
+
+// FlagViews say how flags are.
+type FlagViews interface {
+	Flags(ctx context.Context, set, env string, now time.Time) ([]switchboard.View, error)
+	Flag(ctx context.Context, s flag.Subject, now time.Time) (switchboard.View, error)
+	Explain(ctx context.Context, s flag.Subject, user *exposure.Context) (switchboard.Explanation, error)
+}
+
+// FlagActions change what users get, at once or ring by ring.
+type FlagActions interface {
+	Expose(ctx context.Context, actor string, o rollout.Order, now time.Time) (rollout.State, error)
+	Off(ctx context.Context, actor string, s flag.Subject, reason string, now time.Time) (switchboard.Off, error)
+	State(ctx context.Context, actor string, s flag.Subject, enabled bool, reason string, now time.Time) (switchboard.Edited, error)
+}
+
+// FlagEdits change definitions, or ask for a review of that.
+type FlagEdits interface {
+	EditFlag(ctx context.Context, actor, set, key string, patch map[string]any, reason string, now time.Time) (switchboard.Edited, error)
+	Propose(ctx context.Context, actor string, after resource.Resource, reason string, now time.Time) (switchboard.Edited, error)
+	Undo(ctx context.Context, actor, set, key string, at int64, reason string, now time.Time) (switchboard.Edited, error)
+}
+
+// FlagReviews decide on change requests.
+type FlagReviews interface {
+	Requests(ctx context.Context, set string, open bool) ([]switchboard.Request, error)
+	Request(ctx context.Context, id string) (switchboard.Request, error)
+	Review(ctx context.Context, actor, id, reason string, refuse bool, now time.Time) (switchboard.Request, error)
 }
 
 // Calendar knows when windows are open.

@@ -35,6 +35,7 @@ type art struct {
 	Title               string
 	Glyph               string
 	Tone                string // of the current ring and of the glyph
+	Paint               string // the colour of what the rings have, when it is a flag's variant
 	Labels              bool
 	Left, Width, Height float64
 	Top                 float64
@@ -47,6 +48,7 @@ type band struct {
 	Look           string
 	R, Thick, Edge float64
 	Fill           float64 // percent of the way round
+	With           float64 // percent of the users of a ring in trial who have it; 0 when all have
 	Shade          float64 // of a plan’s ring: the innermost is the darkest
 	X, Y           float64 // where its label's line begins
 	LineX, TextX   float64
@@ -64,6 +66,9 @@ func draw(id string, rings []ringView, tone, glyph, title string, labels bool) a
 		r := artHole + pitch*(float64(i)+0.5)
 		b := band{Key: fmt.Sprintf("%s-ring-%d", id, i), Name: rings[i].Name, Look: rings[i].Look, R: round(r), Thick: round(pitch - gap),
 			Edge: round(r + (pitch-gap)/2 - 0.75), Fill: round(rings[i].Fill * 100), Note: rings[i].Glyph()}
+		if rings[i].Look == ringNow && rings[i].Control > 0 {
+			b.With = round(100 - rings[i].Control)
+		}
 		b.Shade = round(0.9 - 0.65*float64(i)/float64(max(1, len(rings)-1)))
 		b.X, b.Y = round(r*math.Cos(ray)), round(-r*math.Sin(ray))
 		b.LineX, b.TextX, b.TextY = artRadius+10, artRadius+18, b.Y+5
@@ -95,12 +100,17 @@ type ringView struct {
 	Share    float64 // of the service's traffic that the new version has got in this ring
 	Rate     string
 	Requests int64
+	Variant  bool    // what comes to it is a flag's variant
+	Control  float64 // percent of its users who go without while it is in trial
 }
 
 // Word says in what state a ring is.
 func (r ringView) Word() string {
 	switch r.Look {
 	case ringDone:
+		if r.Variant {
+			return "has the variant"
+		}
 		return "has the new version"
 	case ringNow:
 		if r.Verdict == "" {
@@ -138,7 +148,7 @@ func ringsOf(s rollout.State, verdict health.Verdict, now time.Time) []ringView 
 	}
 	out := make([]ringView, len(s.Rings))
 	for i, r := range s.Rings {
-		v := ringView{Number: i + 1, Name: r.Name, Purpose: r.Purpose, Bake: span(time.Duration(r.Bake)), Look: lookOf(s, i)}
+		v := ringView{Number: i + 1, Name: r.Name, Purpose: r.Purpose, Bake: span(time.Duration(r.Bake)), Look: lookOf(s, i), Variant: ofFlag(s.Service), Control: s.Control}
 		if st, entered := stages[r.Name]; entered {
 			v.Users, v.Verdict = st.Users, st.Verdict
 			v.Fill, v.Baked, v.Left = bakeOf(st, time.Duration(r.Bake), now)
@@ -235,5 +245,5 @@ func describe(s rollout.State, rings []ringView) string {
 	for _, r := range rings {
 		parts = append(parts, r.Name+": "+r.Word())
 	}
-	return fmt.Sprintf("Rings of %s, from the innermost: %s.", s.ID, strings.Join(parts, "; "))
+	return fmt.Sprintf("Rings of %s, from the innermost: %s.", shortID(s.ID), strings.Join(parts, "; "))
 }

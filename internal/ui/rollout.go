@@ -39,6 +39,8 @@ type rolloutPage struct {
 	Facts    []fact
 	Events   []entry
 	Charts   bool
+	Flag     bool   // it brings a flag's variant
+	Compared string // which users are compared, of a flag
 }
 
 type fact struct{ Name, Value string }
@@ -79,8 +81,8 @@ func (s *Server) rollout(w http.ResponseWriter, r *http.Request, v *visit) error
 }
 
 func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State) (*rolloutPage, error) {
-	v.Title, v.Live = state.Service+" "+state.To, "rollout/"+state.ID
-	p := &rolloutPage{visit: v, State: state, Charts: s.Metrics != nil}
+	v.Title, v.Live = labelOf(state.Service)+" "+state.To, "rollout/"+state.ID
+	p := &rolloutPage{visit: v, State: state, Charts: s.Metrics != nil, Flag: ofFlag(state.Service), Compared: comparedText(state)}
 	waiting, ev, err := s.Rollouts.Waiting(ctx, state.ID, v.Now)
 	if err != nil && !errs.Is(err, errs.Missing) { // a service that is gone leaves its rollouts
 		return nil, err
@@ -98,6 +100,9 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 	s.measure(ctx, p)
 	p.Tone = toneOf(state, p.Verdict)
 	p.Art = draw("rings", p.Rings, p.Tone, glyphOf(state, p.Verdict), describe(state, p.Rings), true)
+	if p.Flag {
+		p.Art.Paint = s.paintOf(ctx, state.Service, state.To)
+	}
 	p.Phase, p.Headline = headline(state, p.Ring)
 	newest, err := s.newest(ctx, state.Service)
 	if err != nil {
@@ -122,6 +127,10 @@ func (s *Server) decidable(ctx context.Context, p *rolloutPage) error {
 	var err error
 	if p.Asking, err = s.askingOf(ctx, p.visit, p.State); err != nil || !p.May() {
 		return err
+	}
+	if p.Flag { // what is between variants has no release, and is switched off rather than replaced
+		p.Actions = slices.DeleteFunc(p.actionsOf("", false), func(a action) bool { return a.Verb == "forward" || a.Verb == "redeploy" })
+		return nil
 	}
 	good, err := s.lastGood(ctx, p.State.Service)
 	if err != nil {
@@ -245,7 +254,9 @@ func (s *Server) measure(ctx context.Context, p *rolloutPage) {
 		r.Users = max(r.Users, users[r.Name])
 		if total > 0 {
 			now := last(rates[r.Name].requests)
-			r.Rate, r.Share = rate(now), now/total
+			if r.Rate = rate(now); !p.Flag { // of a flag only the ring in trial is counted
+				r.Share = now / total
+			}
 		}
 	}
 }
@@ -301,21 +312,21 @@ func last(values []float64) float64 {
 func headline(s rollout.State, ring string) (phase, text string) {
 	switch {
 	case s.Phase == rollout.Starting:
-		return "Starting", s.To + " is being started; nobody sees it yet"
+		return "Starting", toFirst(s) + " is being started; nobody sees it yet"
 	case s.Halted && !s.Phase.Ended() && s.Phase != rollout.RollingBack:
 		return "Halted", "Halted in ring " + ring
 	case paused(s):
 		return "Paused", "Paused in ring " + ring
 	case s.Phase == rollout.Exposing:
-		return "Switching", "Ring " + ring + " is being switched to " + s.To
+		return "Switching", "Ring " + ring + " is being switched to " + toOf(s)
 	case s.Phase == rollout.Baking:
-		return "Baking", s.To + " bakes in ring " + ring
+		return "Baking", toFirst(s) + " bakes in ring " + ring
 	case s.Phase == rollout.RollingBack:
-		return "Rolling back", "Everyone is being returned to " + before(s)
+		return "Rolling back", "Everyone is being returned to " + fromOf(s)
 	case s.Phase == rollout.Succeeded:
-		return "Succeeded", s.To + " is out to everyone"
+		return "Succeeded", toFirst(s) + " is out to everyone"
 	case s.Phase == rollout.RolledBack:
-		return "Rolled back", "Everyone has " + before(s) + " again"
+		return "Rolled back", "Everyone has " + fromOf(s) + " again"
 	}
 	return "Superseded", "A newer rollout took its place"
 }
@@ -331,13 +342,6 @@ func pausedText(s rollout.State) string {
 		text = "“" + s.Reason + "” " + text
 	}
 	return text
-}
-
-func before(s rollout.State) string {
-	if s.From == "" {
-		return "nothing"
-	}
-	return s.From
 }
 
 func factsOf(s rollout.State, now time.Time) []fact {

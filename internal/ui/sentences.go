@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -43,7 +44,13 @@ func among(entries []entry) []entry {
 		entries[i].Of = kind
 		switch kind {
 		case "rollout", "service":
+			entries[i].Of = shortID(name)
+		case "flagset":
 			entries[i].Of = name
+		case "flag":
+			entries[i].Of = strings.ReplaceAll(name, ":", "/")
+		case "change-request":
+			entries[i].Of = "review"
 		case "release":
 			entries[i].Of, _, _ = strings.Cut(name, "/")
 		case "token", "ui", "api":
@@ -73,12 +80,18 @@ func linkOf(subject string) string {
 	case "rollout":
 		return "/rollouts/" + name
 	case "service":
-		return "/services/" + name
+		return pageOf(name)
 	case "release", "config":
 		service, _, _ := strings.Cut(name, "/")
 		return "/services/" + service
 	case "ringplan":
 		return "/plans/" + name
+	case "flagset":
+		return "/flag-sets/" + url.PathEscape(name)
+	case "flag":
+		return pageOf("flag:" + name)
+	case "change-request":
+		return "/change-requests#" + name
 	case "freeze", "line":
 		return "/calendar"
 	}
@@ -138,10 +151,33 @@ func toldOf(out *entry) string {
 	case "config.created":
 		service, version, _ := strings.Cut(name, "/")
 		return fmt.Sprintf("%s made config %s of %s", who, version, service)
+	case "change.requested", "change.approved", "change.applied", "change.refused":
+		return toldOfRequest(out, who, name)
+	case "preview.chosen":
+		var d struct{ TargetingKey, Choice string }
+		_ = json.Unmarshal(out.Data, &d)
+		return fmt.Sprintf("%s noted the choice of %s about the preview of %s: %s", who, d.TargetingKey, strings.ReplaceAll(name, ":", "/"), d.Choice)
 	case "backup.taken":
 		return who + " took a backup"
 	}
 	return ""
+}
+
+// toldOfRequest tells of the review of an edit of flags.
+func toldOfRequest(out *entry, who, id string) string {
+	out.Reason = quoted(out.Data)
+	switch out.Type {
+	case "change.requested":
+		out.Tone = "hold"
+		return who + " asked for a review: " + id
+	case "change.approved":
+		return who + " approved " + id + "; others are still waited for"
+	case "change.applied":
+		out.Tone = "pass"
+		return who + " approved " + id + ", which applied it"
+	}
+	out.Tone = "fail"
+	return who + " refused " + id
 }
 
 // quoted is the reason that a person gave.
@@ -153,12 +189,22 @@ func quoted(data json.RawMessage) string {
 	return "“" + d.Reason + "”"
 }
 
+// sentenceFirst begins a sentence with a variant; a version stays as it is written.
+func sentenceFirst(s string) string {
+	if strings.HasPrefix(s, "variant ") || strings.HasPrefix(s, "the caller") {
+		return strings.ToUpper(s[:1]) + s[1:]
+	}
+	return s
+}
+
 func sentenceStart(s string) string { return strings.TrimSuffix(sentenceCase(s), ".") }
 
 // toldOfRollout tells of a rollout's events, in the order of its life.
 func toldOfRollout(out *entry, e rollout.Event, id string) string {
 	who := person(out.Actor)
 	out.Reason = sentenceCase(brief(e.Reason))
+	e.From, e.To = thing(id, e.From), thing(id, e.To)
+	id = shortID(id)
 	switch out.Type {
 	case rollout.EvStarted:
 		if e.From == "" {
@@ -166,6 +212,9 @@ func toldOfRollout(out *entry, e rollout.Event, id string) string {
 		}
 		return fmt.Sprintf("%s began %s: from %s to %s", who, id, e.From, e.To)
 	case rollout.EvReady:
+		if ofFlag(out.Subject[len("rollout/"):]) {
+			return "The variant can be served"
+		}
 		return "The new version is ready"
 	case rollout.EvExposed:
 		return fmt.Sprintf("Ring %s is switched to %s", e.Ring, e.To)
@@ -235,12 +284,12 @@ func toldOfEnding(out *entry, e rollout.Event, id, who string) string {
 	case rollout.EvRolledBack:
 		told := backText("Everyone has %s again", e.To)
 		if e.Users > 0 {
-			told += "; " + plural(e.Users, "user", "users") + " had got the new version in the last ring"
+			told += "; " + plural(e.Users, "user", "users") + " had got it in the last ring"
 		}
 		return told
 	case rollout.EvSucceeded:
 		out.Tone = "pass"
-		return e.To + " is out to everyone"
+		return sentenceFirst(e.To) + " is out to everyone"
 	case rollout.EvSuperseded:
 		return who + " gave " + id + " up for a newer one"
 	}

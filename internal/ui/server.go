@@ -19,6 +19,7 @@ type Options struct {
 	LastGood  func(ctx context.Context, service string) (string, error) // what a redeployment would bring back; "" for nothing
 	Plans     Plans
 	Calendar  Calendar
+	Board     Board // nil: there are no pages of flags
 	Hub       Hub
 	Store     Store
 	Notifier  Notifier // nil: pages look for new events by themselves
@@ -42,6 +43,7 @@ type Server struct {
 	asks    asked
 	trials  chan struct{} // simulations at the same time
 	traffic recent
+	flying  flights
 }
 
 // New makes the pages' handler. It fails only when a page cannot be parsed.
@@ -91,6 +93,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /simulate", s.signed(policy.Read, s.simulation))
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
 	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))
+	s.flagRoutes()
 	for _, verb := range rollout.Verbs {
 		s.deed("/rollouts/{rollout}/"+string(verb), s.command(verb))
 	}

@@ -29,8 +29,14 @@ type visit struct {
 	Live    string       // topic of the page's live updates; "" for none
 	Line    rollout.Line // whether it is stopped, which every page says
 	Asks    int          // approvals that are waited for
+	Changes int          // change requests that wait for reviewers
+	Flags   bool         // there are pages of flags
+	Onward  string       // where one is led when something was done, when not back
 	id      string       // of the session
 }
+
+// Waits is how much waits for somebody.
+func (v *visit) Waits() int { return v.Asks + v.Changes }
 
 // May says whether the visitor may decide on rollouts, and so whether pages offer it.
 func (v *visit) May() bool { return policy.Allow(v.Who, policy.Decide) == nil }
@@ -59,7 +65,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 			}
 			return err
 		}
-		v.id, v.Who, v.Form = id, who, formToken(id)
+		v.id, v.Who, v.Form, v.Flags = id, who, formToken(id), s.Board != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err
@@ -86,7 +92,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, v *visit, h handl
 			return
 		}
 		limit := int64(maxForm)
-		if strings.HasPrefix(r.URL.Path, "/plans/") {
+		if strings.HasPrefix(r.URL.Path, "/plans/") || strings.HasPrefix(r.URL.Path, "/flags/") || strings.HasPrefix(r.URL.Path, "/flag-sets/") {
 			limit = maxPlanForm
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)

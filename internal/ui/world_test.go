@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,9 +22,13 @@ import (
 	"github.com/ringfence/ringfence/internal/blob"
 	"github.com/ringfence/ringfence/internal/calendar"
 	"github.com/ringfence/ringfence/internal/catalog"
+	"github.com/ringfence/ringfence/internal/controller"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/serving"
+	"github.com/ringfence/ringfence/internal/switchboard"
 	"github.com/ringfence/ringfence/internal/ui"
 	"github.com/ringfence/ringfence/test/plane"
 )
@@ -100,6 +105,7 @@ func start(t *testing.T) *world {
 		Hub: hub{fleet.ServiceStatus{Name: "shop", Slots: []fleet.SlotStatus{{Version: "v1", Ready: 1, Wanted: 1, Failure: evil,
 			Instances: []fleet.Instance{{ID: "shop/v1/1", PID: 4711, Address: "127.0.0.1:9", Ready: true, LastExit: evil}}}}}},
 	}
+	w.serveFlags(declared)
 	w.url = w.serve()
 	text := strings.Replace(plane.Shop, "owner: team-shop", "owner: '"+evil+"'", 1)
 	text = strings.Replace(text, "name: canary,", "name: canary, purpose: '"+evil+"',", 1)
@@ -107,6 +113,43 @@ func start(t *testing.T) *world {
 	must(t, err)
 	w.release("v1")
 	return w
+}
+
+// serveFlags runs what serves flags in production and staging, and says what is in force there, as the control plane itself does.
+func (w *world) serveFlags(declared *catalog.Catalog) {
+	changed := make(chan struct{}, 1)
+	engine := serving.New(serving.Options{Store: w.Store, Desired: controller.KindDesired, HeadKind: catalog.HeadKind, HeadName: catalog.HeadName, Every: 50 * time.Millisecond,
+		Changed: func() {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}})
+	w.opts.Board = switchboard.New(switchboard.Options{Catalog: declared, Rollouts: w.Controller, Served: engine, Store: w.Store, Choices: serving.KindChoices})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = engine.Run(ctx) })
+	running.Go(func() {
+		for {
+			o := fleet.Observed{Unit: flag.Unit, Time: time.Now()}
+			for _, env := range []string{flag.Production, "staging"} {
+				feed, err := engine.Await(ctx, env, "", 0)
+				if err != nil {
+					continue
+				}
+				for _, r := range feed.Ramps {
+					o.Services = append(o.Services, engine.InForce(r.Name))
+				}
+			}
+			_ = w.Hub.Report(ctx, o)
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+		}
+	})
+	w.t.Cleanup(func() { cancel(); running.Wait() })
 }
 
 // serve runs the pages as another process on the same store would.

@@ -63,6 +63,7 @@ type Plane struct {
 	Store      *Store
 	Server     *api.Server
 	Controller *controller.Controller
+	Hub        *link.Hub
 	Interrupt  func() // breaks all connections
 
 	mu      sync.Mutex
@@ -125,6 +126,7 @@ func Start(t testing.TB) *Plane {
 	declared := &catalog.Catalog{Store: p.Store, Blobs: blobs}
 	logger := slog.New(slog.DiscardHandler)
 	hub := link.NewHub(p.Store, controller.KindDesired, func() { p.Controller.Wake() })
+	p.Hub = hub
 	p.Controller = controller.New(controller.Options{Store: p.Store, Fleet: hub, Metrics: NoMetrics{}, Catalog: declared, Logger: logger, Interval: 50 * time.Millisecond})
 	telling := notify.New(notify.Options{Store: p.Store, Catalog: declared, Rollouts: p.Controller, Changes: p.Store, Logger: logger,
 		Sender: send.New(send.Options{Secrets: filepath.Join(p.Dir, "secrets"), Version: "test"})})
