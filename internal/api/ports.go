@@ -12,6 +12,7 @@ import (
 	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/lab"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -111,6 +112,14 @@ type FlagReviews interface {
 	Requests(ctx context.Context, set string, open bool) ([]switchboard.Request, error)
 	Request(ctx context.Context, id string) (switchboard.Request, error)
 	Review(ctx context.Context, actor, id, reason string, refuse bool, now time.Time) (switchboard.Request, error)
+}
+
+// Lab runs experiments.
+type Lab interface {
+	List(ctx context.Context) ([]lab.Run, error)
+	Read(ctx context.Context, name string, step time.Duration, now time.Time) (lab.Report, error)
+	Start(ctx context.Context, actor, name string, baseline *lab.Baseline, now time.Time) (lab.Run, error)
+	Stop(ctx context.Context, actor, name, ship, reason string, now time.Time) (lab.Run, error)
 }
 
 // Flags is what is served to environments.

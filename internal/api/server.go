@@ -25,6 +25,8 @@ type Options struct {
 	Hub       Hub
 	Flags     Flags
 	Board     Board
+	Lab       Lab
+	Track     http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks who sends by itself
 	Logs      Logs
 	Store     Store
 	Notifier  Notifier // nil: followers of the record look for new events by themselves
@@ -78,6 +80,7 @@ func New(o Options) (*Server, error) {
 	s.units()
 	s.feed()
 	s.flags()
+	s.experiments()
 	s.backup()
 	s.mounts()
 	return s, s.describe()
@@ -86,6 +89,11 @@ func New(o Options) (*Server, error) {
 // mounts registers what is not described by OpenAPI: another project's API, and pages for people.
 func (s *Server) mounts() {
 	s.mount("/v1/", route{action: policy.Anyone, missing: true}, http.HandlerFunc(s.unknown))
+	if s.Track != nil {
+		for _, path := range []string{"/v1/track", "/v1/logs", "/v1/traces"} {
+			s.mount("POST "+path, route{action: policy.Self, maxBody: maxEvents}, s.Track)
+		}
+	}
 	if s.Metrics != nil {
 		s.mount("/api/v1/", route{action: policy.Read, timeout: 2 * time.Minute, maxBody: maxJSON}, s.Metrics)
 	}
@@ -93,6 +101,9 @@ func (s *Server) mounts() {
 		s.mount("/", route{action: policy.Anyone, stream: true, maxBody: maxJSON, page: true}, s.UI)
 	}
 }
+
+// maxEvents bounds a request that brings events; what takes them bounds them as well.
+const maxEvents = 16 << 20
 
 func (s *Server) mount(pattern string, r route, h http.Handler) {
 	s.routes[pattern] = r

@@ -55,7 +55,8 @@ func (e everywhere) Publish(unit string) {
 	e.Hub.Publish(unit)
 }
 
-// board is where people act on flags.
-func (s *server) board() *switchboard.Board {
-	return switchboard.New(switchboard.Options{Catalog: s.catalog, Rollouts: s.controller, Served: s.serving, Store: s.store, Choices: serving.KindChoices})
+// newBoard makes where people act on flags.
+func (s *server) newBoard() *switchboard.Board {
+	return switchboard.New(switchboard.Options{Catalog: s.catalog, Rollouts: s.controller, Served: s.serving, Store: s.store, Choices: serving.KindChoices,
+		Usage: usage{s.events, s.since}})
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flagserve"
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/lab"
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/notify"
 	"github.com/ringfence/ringfence/internal/resource"
@@ -36,6 +37,8 @@ import (
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/postgres"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
+	"github.com/ringfence/ringfence/internal/switchboard"
+	"github.com/ringfence/ringfence/internal/track"
 	"github.com/ringfence/ringfence/internal/tsdb"
 	"github.com/ringfence/ringfence/internal/ui"
 )
@@ -60,6 +63,10 @@ type server struct {
 	catalog    *catalog.Catalog
 	hub        *link.Hub
 	serving    *serving.Engine
+	events     *track.Store
+	since      time.Time // when events began to be told
+	board      *switchboard.Board
+	lab        *lab.Lab
 	metrics    *tsdb.DB
 	checks     *check.Pool
 	controller *controller.Controller
@@ -139,6 +146,12 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		Store: s.store, Fleet: everywhere{s.hub, s.serving}, Metrics: counting{s.metrics}, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
 		Logger: c.Logger, Interval: c.Step,
 	})
+	if err := s.openEvents(ctx); err != nil {
+		return nil, err
+	}
+	s.board = s.newBoard()
+	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Logger: c.Logger})
+	s.serving.Experiments = s.lab
 	return s, nil
 }
 
@@ -158,6 +171,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.serving.Run(ctx) })
+	group.Go(func() error { return s.lab.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { // streams of flags, which do not end by themselves
 		<-ctx.Done()
@@ -171,7 +185,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 
 func (s *server) close() error {
 	s.checks.Close()
-	return errors.Join(s.metrics.Close(), s.store.Close())
+	return errors.Join(s.metrics.Close(), s.events.Close(), s.store.Close())
 }
 
 // targets are the gateways and the services' own metrics, as the units last reported them.
@@ -237,7 +251,7 @@ func (s *server) handler() (http.Handler, error) {
 		return nil, err
 	}
 	return api.New(api.Options{
-		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board(),
+		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

@@ -19,7 +19,7 @@ func experimentCommand(e *env) *cobra.Command {
 		Example: `  ringfence experiment analyze -f data.json
   ringfence experiment analyze -f data.json --json`,
 	})
-	cmd.AddCommand(experimentAnalyzeCommand(e))
+	cmd.AddCommand(experimentAnalyzeCommand(e), experimentListCommand(e), experimentShowCommand(e), experimentStartCommand(e), experimentStopCommand(e))
 	return cmd
 }
 

@@ -87,10 +87,6 @@ func (b *Board) Flags(ctx context.Context, set, env string, now time.Time) ([]Vi
 	if err != nil {
 		return nil, err
 	}
-	feed, err := b.Served.Await(ctx, env, "", 0)
-	if err != nil {
-		return nil, err
-	}
 	all := []View{}
 	for _, name := range names {
 		_, doc, err := b.set(ctx, name)
@@ -100,7 +96,14 @@ func (b *Board) Flags(ctx context.Context, set, env string, now time.Time) ([]Vi
 		if !doc.HasEnvironment(env) {
 			continue
 		}
-		watch := flag.Watch{Usage: map[string]flag.Usage{}, Since: since, Exposures: map[string]map[string]flag.Exposure{env: exposed(doc, name, env, feed)}, Now: now}
+		watch := flag.Watch{Usage: map[string]flag.Usage{}, Since: since, Exposures: map[string]map[string]flag.Exposure{}, Now: now}
+		for _, e := range append([]string{env}, doc.Environments...) { // a flag is fully out when it is so everywhere
+			feed, err := b.Served.Await(ctx, e, "", 0)
+			if err != nil {
+				return nil, err
+			}
+			watch.Exposures[e] = exposed(doc, name, e, feed)
+		}
 		for _, key := range doc.Keys() {
 			if at, ok := asked[name+"/"+key]; ok {
 				watch.Usage[key] = flag.Usage{LastAsked: at}

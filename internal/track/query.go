@@ -39,8 +39,12 @@ type Query struct {
 	Since, Until      time.Time
 	Measure           Measure           // without an Event users are counted only
 	Where             map[string]string // attributes that the first exposure must have
+	Take              Take              // nil: everyone
 	Step              time.Duration     // between the points of the series, in whole multiples since 1970; 0: no series
 }
+
+// Take says by a user's targeting key and the attributes of the first exposure whether the user counts.
+type Take func(user string, attributes map[string]any) bool
 
 // Result is what the users did. Users who were given several variants are in Several and nowhere else.
 type Result struct {

@@ -73,13 +73,18 @@ func (r *summing) walk(ctx context.Context, f func(exposed, []happened, []happen
 	q, m := r.q, r.q.Measure
 	flag := r.store.names.id(q.Environment, ofFlag, q.Flag)
 	since, until := q.Since.UnixMilli(), q.Until.UnixMilli()
-	users, err := openExposures(ctx, r.tx, flag, since, until, len(q.Where) > 0)
+	users, err := openExposures(ctx, r.tx, flag, since, until, len(q.Where) > 0 || q.Take != nil)
 	if users != nil {
 		defer users.rows.Close()
 	}
 	if err != nil {
 		return err
 	}
+	taken, err := openTaken(ctx, r.tx, q.Take)
+	if err != nil {
+		return err
+	}
+	defer taken.close()
 	var top, bottom *happenings
 	for _, c := range []struct {
 		h    **happenings
@@ -103,6 +108,12 @@ func (r *summing) walk(ctx context.Context, f func(exposed, []happened, []happen
 			return err
 		}
 		if !has(u.context, q.Where) {
+			continue
+		}
+		switch ok, err := taken.takes(u); {
+		case err != nil:
+			return err
+		case !ok:
 			continue
 		}
 		above, err := top.of(u.user)

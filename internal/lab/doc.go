@@ -1,0 +1,14 @@
+// Package lab runs experiments: it starts them, keeps reading them, and ends them.
+//
+// An Experiment is declared; a run of it is begun and ended by people, or ended by a guardrail that is harmed. What a run was begun
+// with stays with it: a change of the declaration is for the next run. While it runs, its participants get their
+// variants by chance, which the flags that are served say; when it has ended, everyone has what the flag gives without it.
+//
+// Reading goes by what is told of users: exposures say which variant a participant was given, metric events what they did
+// afterwards. Who is no participant is left out, whatever variant they have. A reading is recorded when what it comes to changes.
+// Reading a sequential experiment as often as one likes costs nothing of what it promises; of the other methods the looks
+// before the end are for guardrails, which are sequential always.
+//
+// Errors: errs.Missing for what there is none of, errs.Conflict for what cannot be started or ended now, errs.Invalid for an
+// experiment whose flag does not fit it.
+package lab
