@@ -1,5 +1,7 @@
 package flagd
 
+//lint:file-ignore SA1019 providers that are older than the deprecation are still to be answered
+
 import (
 	"context"
 	"errors"
@@ -75,5 +77,5 @@ func (s syncing) GetMetadata(ctx context.Context, r *connect.Request[syncv1.GetM
 	if _, err := s.enter(ctx, r, ""); err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&syncv1.GetMetadataResponse{Metadata: structOf(s.gate.Context)}), nil //nolint:staticcheck // older providers ask for it
+	return connect.NewResponse(&syncv1.GetMetadataResponse{Metadata: structOf(s.gate.Context)}), nil
 }

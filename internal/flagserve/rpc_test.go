@@ -1,9 +1,9 @@
 package flagserve
 
+//lint:file-ignore SA1019 providers that are older than the deprecation are still to be answered
+
 import (
 	"context"
-	"crypto/tls"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -16,7 +16,6 @@ import (
 	v2pb "buf.build/gen/go/open-feature/flagd/protocolbuffers/go/flagd/evaluation/v2"
 	syncv1 "buf.build/gen/go/open-feature/flagd/protocolbuffers/go/flagd/sync/v1"
 	"connectrpc.com/connect"
-	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -25,9 +24,9 @@ import (
 
 // h2c speaks HTTP/2 without TLS.
 func h2c() *http.Client {
-	return &http.Client{Transport: &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, addr)
-	}}}
+	var only http.Protocols
+	only.SetUnencryptedHTTP2(true)
+	return &http.Client{Transport: &http.Transport{Protocols: &only}}
 }
 
 // protocols are all that a client may speak.
@@ -161,7 +160,10 @@ func TestSync(t *testing.T) {
 	s, at := start(t, nil)
 	second := s.Files.Paths[0] + ".second"
 	write(t, second, other)
-	s2, at2 := start(t, func(s2 *Server) { s2.Files.Paths = append(s.Files.Paths, second); s2.StreamDeadline = 300 * time.Millisecond })
+	s2, at2 := start(t, func(s2 *Server) {
+		s2.Files.Paths = append(s.Files.Paths, second)
+		s2.StreamDeadline = 300 * time.Millisecond
+	})
 	for name, options := range protocols {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -205,7 +207,6 @@ func TestSync(t *testing.T) {
 			if connect.CodeOf(err) != connect.CodeInvalidArgument {
 				t.Errorf("a selector that means nothing: %v", err)
 			}
-			//nolint:staticcheck // older providers ask for it
 			if m, err := c.GetMetadata(ctx, connect.NewRequest(&syncv1.GetMetadataRequest{})); err != nil || m.Msg.GetMetadata().AsMap()["injected"] != "set" {
 				t.Errorf("metadata: %v %v", m, err)
 			}
