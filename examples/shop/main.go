@@ -6,10 +6,13 @@
 //	go build -o shop-v3 -ldflags "-X main.version=v3 -X main.checkoutErrors=0.4 -X main.delay=60ms" ./examples/shop
 //	go build -o shop-v4 -ldflags "-X main.version=v4 -X main.ready=never" ./examples/shop
 //
+// Whether a user has the express checkout is the flag express-checkout, which the shop asks OFREP_ENDPOINT for.
+//
 // Its configuration is the GREETING in its environment and the prices in prices.json below RINGFENCE_CONFIG.
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -33,6 +36,7 @@ import (
 var (
 	version        = "dev"
 	checkoutErrors = "0"  // share of checkouts that answer 500
+	expressErrors  = "0"  // the same of those by the express checkout, a flag
 	delay          = "0s" // added to every answer
 	ready          = "yes"
 )
@@ -59,6 +63,10 @@ func run(listen string) error {
 	if err != nil {
 		return fmt.Errorf("checkoutErrors: %w", err)
 	}
+	expressShare, err := strconv.ParseFloat(expressErrors, 64)
+	if err != nil {
+		return fmt.Errorf("expressErrors: %w", err)
+	}
 	wait, err := time.ParseDuration(delay)
 	if err != nil {
 		return fmt.Errorf("delay: %w", err)
@@ -66,7 +74,7 @@ func run(listen string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 
-	server := &http.Server{Addr: listen, Handler: slowed(wait, routes(errorShare)), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: listen, Handler: slowed(wait, routes(errorShare, expressShare)), ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
 	slog.Info("shop is open", "version", version, "listen", listen, "greeting", os.Getenv("GREETING"))
@@ -81,7 +89,7 @@ func run(listen string) error {
 	}
 }
 
-func routes(errorShare float64) http.Handler {
+func routes(errorShare, expressShare float64) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "Welcome to the shop, version %s. %s\n", version, os.Getenv("GREETING"))
@@ -102,12 +110,16 @@ func routes(errorShare float64) http.Handler {
 		}
 		answer(w, http.StatusCreated, p)
 	})
-	mux.HandleFunc("POST /checkout", func(w http.ResponseWriter, _ *http.Request) {
-		if rand.Float64() < errorShare {
+	mux.HandleFunc("POST /checkout", func(w http.ResponseWriter, r *http.Request) {
+		kind, share := "plain", errorShare
+		if enabled(r.Context(), "express-checkout", r.Header.Get("X-User-ID")) {
+			kind, share = "express", max(errorShare, expressShare)
+		}
+		if rand.Float64() < share {
 			answer(w, http.StatusInternalServerError, map[string]string{"error": "the payment could not be booked"})
 			return
 		}
-		answer(w, http.StatusOK, map[string]string{"order": strconv.FormatUint(rand.Uint64(), 36), "version": version})
+		answer(w, http.StatusOK, map[string]string{"order": strconv.FormatUint(rand.Uint64(), 36), "version": version, "checkout": kind})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if ready != "yes" {
@@ -117,6 +129,32 @@ func routes(errorShare float64) http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	return mux
+}
+
+// enabled asks for a flag by OpenFeature's remote evaluation protocol; an SDK would do the same. Whatever goes wrong, it is off.
+func enabled(ctx context.Context, key, user string) bool {
+	endpoint := os.Getenv("OFREP_ENDPOINT")
+	if endpoint == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	body, err := json.Marshal(map[string]any{"context": map[string]string{"targetingKey": user}})
+	if err != nil {
+		return false
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/ofrep/v1/evaluate/flags/"+key, bytes.NewReader(body))
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	var got struct{ Value bool }
+	return json.NewDecoder(resp.Body).Decode(&got) == nil && resp.StatusCode == http.StatusOK && got.Value
 }
 
 // priced are the products at the prices of prices.json, by id, where its config has one. It is read anew each time, so

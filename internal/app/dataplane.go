@@ -113,14 +113,15 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.flags = newFlagPlane(c, control, d.gateway, func() { d.agent.Changed() })
 	d.runtime, err = workload.New(workload.Options{
 		Dir: filepath.Join(c.Data, "workload"), Logger: c.Logger, Artifacts: blob.NewCache(blobs, control.Artifact, catalog.MaxArtifact),
 		Traffic: traffic{d.gateway}, OnChange: func() { d.agent.Changed() },
+		Env: func() map[string]string { return d.flags.environ() },
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.flags = newFlagPlane(c, control, d.gateway, func() { d.agent.Changed() })
 	d.agent = agent.New(agent.Options{
 		Unit: c.Unit, Admin: "http://" + c.Admin, Control: control, Gateway: d.gateway, Workload: d.runtime,
 		Disk: disk(filepath.Join(c.Data, "desired.json")), Logger: c.Logger, Flags: d.flags.Statuses,

@@ -62,6 +62,15 @@ func (p *flagPlane) address() string {
 	return p.listener.Addr().String()
 }
 
+// environ tells instances on this machine where their flags are, by the names that OpenFeature's OFREP and flagd providers look at.
+func (p *flagPlane) environ() map[string]string {
+	host, port, err := net.SplitHostPort(p.address())
+	if err != nil || p.secure != nil {
+		return nil
+	}
+	return map[string]string{"OFREP_ENDPOINT": "http://" + p.address(), "FLAGD_HOST": host, "FLAGD_PORT": port, "FLAGD_SYNC_PORT": port}
+}
+
 // serve serves flags until ctx ends.
 func (p *flagPlane) serve(ctx context.Context) error {
 	if p.listener == nil {

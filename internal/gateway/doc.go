@@ -15,6 +15,10 @@
 // WebSockets, event streams and gRPC streams do not count as requests that a drain waits for until its limit. They go
 // on after their version has left every ring until Route.StreamTimeout, and are then closed, spread over some time.
 //
+// A request is counted once for its version and ring, and once more for each exposure of a flag that is in trial among the
+// requests of its service: for the side of the trial that its user is on, by the same function that answers the flag. A route
+// without such ramps pays nothing for them.
+//
 // Answers of the gateway's own carry Proxy-Status (RFC 9209), and those of them that are the fault of the service or
 // of the gateway are counted in ringfence_gateway_failures_total.
 package gateway

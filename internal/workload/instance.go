@@ -137,6 +137,9 @@ func (i *instance) start(ctx context.Context) error {
 	if l.artifact, err = i.fetch(ctx, rec.Slot.Digest); err != nil {
 		return fmt.Errorf("artifact: %w", err)
 	}
+	if i.rt.opt.Env != nil {
+		l.offered = i.rt.opt.Env()
+	}
 	if needsFolder(rec.Slot) {
 		if l.config, err = i.slot.config.put(rec.Slot.Files); err != nil {
 			return fmt.Errorf("config: %w", err)

@@ -32,6 +32,8 @@ type Options struct {
 	Traffic   Traffic
 	OnChange  func() // something in Status changed; may call Status, must not block for long
 
+	Env func() map[string]string // what instances find in their environment unless their slot says otherwise; may be nil
+
 	PortLow, PortHigh int   // ports given to instances on 127.0.0.1; default 20000 to 29999
 	LogMaxBytes       int64 // a log is rotated when it grows over this; default 10 MiB
 	LogKeep           int   // rotated logs kept beside the present one; default 3

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -65,6 +66,7 @@ type launch struct {
 	slot                   resource.Slot
 	artifact, config, work string // config is "" when there is none
 	port                   int
+	offered                map[string]string // of the environment, what the slot need not say
 }
 
 func (l launch) address() string { return net.JoinHostPort(loopback, strconv.Itoa(l.port)) }
@@ -95,9 +97,8 @@ func (l launch) environ(slot map[string]string) []string {
 			env[k] = v
 		}
 	}
-	for k, v := range slot {
-		env[k] = v
-	}
+	maps.Copy(env, l.offered)
+	maps.Copy(env, slot)
 	env["PORT"], env["ADDRESS"], env["LISTEN_ADDR"] = strconv.Itoa(l.port), l.address(), l.address()
 	env["RINGFENCE_SERVICE"], env["RINGFENCE_VERSION"] = l.service, l.slot.Version
 	for k, v := range map[string]string{"RINGFENCE_CONFIG_VERSION": l.slot.Config, "RINGFENCE_CONFIG": l.config} {

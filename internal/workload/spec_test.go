@@ -28,10 +28,11 @@ func TestEnviron(t *testing.T) {
 	t.Setenv("RINGFENCE_TOKEN", "secret")
 	t.Setenv("DATABASE_URL", "postgres://secret")
 	t.Setenv("TZ", "Europe/Berlin")
-	l := launch{service: "shop", slot: resource.Slot{Version: "v1", Config: "c2"}, id: "shop/v1@c2/2", token: "tok", work: "/work", config: "/c", port: 8001}
+	l := launch{service: "shop", slot: resource.Slot{Version: "v1", Config: "c2"}, id: "shop/v1@c2/2", token: "tok", work: "/work", config: "/c", port: 8001,
+		offered: map[string]string{"OFREP_ENDPOINT": "http://here", "GREETING": "hi", "PORT": "2"}}
 	got := l.environ(map[string]string{"GREETING": "hello", "PORT": "1", "LANG": "de_DE.UTF-8", tokenVar: "mine"})
 	slices.Sort(got)
-	want := []string{"ADDRESS=127.0.0.1:8001", "GREETING=hello", "HOME=/work", "LANG=de_DE.UTF-8", "LISTEN_ADDR=127.0.0.1:8001",
+	want := []string{"ADDRESS=127.0.0.1:8001", "GREETING=hello", "HOME=/work", "LANG=de_DE.UTF-8", "LISTEN_ADDR=127.0.0.1:8001", "OFREP_ENDPOINT=http://here",
 		"PATH=" + os.Getenv("PATH"), "PORT=8001", "RINGFENCE_CONFIG=/c", "RINGFENCE_CONFIG_VERSION=c2", "RINGFENCE_INSTANCE=shop/v1@c2/2", tokenVar + "=tok",
 		"RINGFENCE_SERVICE=shop", "RINGFENCE_VERSION=v1", "TMPDIR=/work/tmp", "TZ=Europe/Berlin"}
 	if diff := cmp.Diff(want, got); diff != "" {

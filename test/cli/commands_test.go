@@ -46,7 +46,7 @@ func running(ts *testscript.TestScript) *sandbox.Up {
 //
 //	up [flags]
 //
-// It sets $API, $GATEWAY (host:port) and $ADMIN.
+// It sets $API, $GATEWAY and $FLAGS (host:port) and $ADMIN.
 func up(ts *testscript.TestScript, neg bool, args []string) {
 	s := of(ts)
 	if neg || s.up != nil {
@@ -65,6 +65,7 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	ts.Setenv("API", u.API)
 	ts.Setenv("GATEWAY", u.Gateway)
+	ts.Setenv("FLAGS", u.Flags)
 	ts.Setenv("ADMIN", u.Admin)
 }
 
@@ -228,7 +229,7 @@ func traffic(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// where waits until a plane that the script started itself says where it is, and sets $API or $GATEWAY and $ADMIN:
+// where waits until a plane that the script started itself says where it is, and sets $API or $GATEWAY, $FLAGS and $ADMIN:
 //
 //	where server|dataplane
 //
@@ -252,6 +253,7 @@ func where(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	ts.Setenv("GATEWAY", p.Gateway)
+	ts.Setenv("FLAGS", p.Flags)
 	ts.Setenv("ADMIN", p.URL)
 }
 

@@ -16,6 +16,7 @@ var versions = map[string]string{
 	"v2": "",
 	"v3": " -X main.checkoutErrors=0.9", // a bad release
 	"v4": " -X main.ready=never",        // a broken one
+	"v5": " -X main.expressErrors=0.9",  // one with a bad feature, behind a flag
 }
 
 // Main builds the programs into the folder that it hands to use, and runs the tests of a package:
