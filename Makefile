@@ -57,6 +57,9 @@ bench-flags: ## flag evaluation beside flagd's, GO Feature Flag's and LaunchDark
 bench-ofrep: ## single evaluations by OFREP beside other servers: make bench-ofrep SERVERS="http://127.0.0.1:8016 http://127.0.0.1:9016"
 	@$(GO) run ./bench/ofrep $(SERVERS)
 
+bench-streams: build ## how soon an off switch reaches 10,000 open streams
+	@$(GO) run ./bench/streams
+
 bench-controller: ## 10,000 rollouts in flight: how late decisions are, and what they cost
 	@$(GO) run ./bench/controller
 
@@ -77,4 +80,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo tools check test test-openfeature storm bench bench-gateway bench-flags bench-ofrep bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo tools check test test-openfeature storm bench bench-gateway bench-flags bench-ofrep bench-streams bench-controller bench-track verdict-table experiment-table deps clean

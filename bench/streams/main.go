@@ -1,6 +1,6 @@
 // Command streams measures how soon an off switch reaches everyone who listens: it starts `ringfence flags serve` on a file, opens streams of
 // both kinds, OFREP's and flagd's events, flips the flag in the file, and tells how long after that each stream said so. The
-// half second within which files are looked at again is part of it.
+// fifth of a second within which files are looked at again is part of it.
 //
 //	make build && go run ./bench/streams -streams 10000
 package main

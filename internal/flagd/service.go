@@ -3,6 +3,7 @@ package flagd
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -58,15 +59,15 @@ func (s *Service) Close() { close(s.done) }
 // Evaluation serves flagd.evaluation, versions 1 and 2.
 func (s *Service) Evaluation() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(evaluationv1connect.NewServiceHandler(v1{s}, s.options()...))
-	mux.Handle(evaluationv2connect.NewServiceHandler(v2{s}, s.options()...))
+	mux.Handle(evaluationv1connect.NewServiceHandler(v1{s}, s.options(worthwhile)...))
+	mux.Handle(evaluationv2connect.NewServiceHandler(v2{s}, s.options(worthwhile)...))
 	return endless(mux)
 }
 
 // Sync serves flagd.sync.
 func (s *Service) Sync() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(syncv1connect.NewFlagSyncServiceHandler(syncing{s}, s.options()...))
+	mux.Handle(syncv1connect.NewFlagSyncServiceHandler(syncing{s}, s.options(never)...))
 	return endless(mux)
 }
 
@@ -80,8 +81,14 @@ func endless(next http.Handler) http.Handler {
 	})
 }
 
-func (s *Service) options() []connect.HandlerOption {
-	return []connect.HandlerOption{connect.WithReadMaxBytes(s.o.MaxBody), connect.WithCodec(codec{"json"}), connect.WithCodec(codec{"json; charset=utf-8"})}
+// Compressing takes longer than all else that a change costs, and every stream would do it for itself.
+const (
+	worthwhile = 16 << 10 // bytes of an answer
+	never      = math.MaxInt32
+)
+
+func (s *Service) options(compressFrom int) []connect.HandlerOption {
+	return []connect.HandlerOption{connect.WithReadMaxBytes(s.o.MaxBody), connect.WithCompressMinBytes(compressFrom), connect.WithCodec(codec{"json"}), connect.WithCodec(codec{"json; charset=utf-8"})}
 }
 
 // codes are what a refusal is in gRPC.

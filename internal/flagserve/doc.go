@@ -2,7 +2,7 @@
 // all of the protocols on one port for a server that has one, and Server stands in for flagd on flagd's four ports, with flags
 // from files.
 //
-// Files are looked at twice a second, and read again when they are others: by time, size or inode, so that a file that is replaced and one
+// Files are looked at five times a second, and read again when they are others: by time, size or inode, so that a file that is replaced and one
 // that is written anew are both seen, as are Kubernetes' links. All of them are read before any is served, so what is served is
 // always whole. A file that is no set of flags, or is gone, changes nothing: what was read last is served on, and why is logged
 // once.

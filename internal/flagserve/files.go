@@ -19,7 +19,7 @@ import (
 type Files struct {
 	Paths       []string
 	Environment string        // whose state of the flags is meant, where a file has several
-	Every       time.Duration // how often they are looked at, half a second when 0
+	Every       time.Duration // how often they are looked at, a fifth of a second when 0
 	Log         *slog.Logger
 
 	seen []os.FileInfo // when they were last read, nil for one that was not there
@@ -76,7 +76,7 @@ func (f *Files) changed() bool {
 func (f *Files) Follow(ctx context.Context, told func(*flag.Snapshot, error)) {
 	every := f.Every
 	if every <= 0 {
-		every = time.Second / 2
+		every = time.Second / 5
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
