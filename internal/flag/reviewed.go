@@ -11,8 +11,7 @@ import (
 func Reviewed(old, now *Document) []string {
 	var envs []string
 	for env := range old.Reviewers {
-		a, _ := Lower(old, env, Live{})
-		b, _ := Lower(now, env, Live{})
+		a, b := answers(old, env), answers(now, env)
 		_, still := now.Reviewers[env]
 		if !bytes.Equal(a, b) || !still || exposures(old, env) != exposures(now, env) {
 			envs = append(envs, env)
@@ -32,4 +31,25 @@ func exposures(doc *Document, env string) string {
 		}
 	}
 	return b.String()
+}
+
+// answers is what a set gives in an environment, without what only tells about it.
+func answers(doc *Document, env string) []byte {
+	raw, _ := Lower(doc, env, Live{}) // what is wrong with it is left out on both sides
+	var plain map[string]any
+	if json.Unmarshal(raw, &plain) != nil {
+		return raw
+	}
+	delete(plain, "metadata")
+	flags, _ := plain["flags"].(map[string]any)
+	for _, f := range flags {
+		if f, ok := f.(map[string]any); ok {
+			delete(f, "metadata")
+		}
+	}
+	raw, err := json.Marshal(plain)
+	if err != nil {
+		return nil
+	}
+	return raw
 }
