@@ -42,6 +42,9 @@ test: build tools ## everything but the slow suites
 test-openfeature: assets ## OpenFeature's Go SDK with others' providers against flags serve
 	@cd test/openfeature && $(GO) test ./...
 
+testbed: assets ## scenarios of a checkout of flagd-testbed through each provider: make testbed DIR=…
+	@cd test/openfeature && RINGFENCE_TESTBED=$(abspath $(DIR)) $(GO) test -count=1 -run TestTestbed .
+
 storm: build ## kill the planes 200 times during rollouts under traffic
 	@RINGFENCE_STORM=200 $(GO) test -count=1 -timeout 60m -run TestStorm -v ./test/crash/
 
@@ -80,4 +83,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo tools check test test-openfeature storm bench bench-gateway bench-flags bench-ofrep bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo tools check test test-openfeature testbed storm bench bench-gateway bench-flags bench-ofrep bench-streams bench-controller bench-track verdict-table experiment-table deps clean
