@@ -62,6 +62,11 @@ func (s *server) intake() http.Handler {
 	}))
 }
 
+// inUse says why a resource must not be deleted: something runs on it.
+func (s *server) inUse(ctx context.Context, kind, name string) error {
+	return cmp.Or(s.controller.InUse(ctx, kind, name), s.lab.InUse(ctx, kind, name))
+}
+
 // summing fits the events to the lab.
 type summing struct{ *track.Store }
 

@@ -135,7 +135,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	if s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(c.Data, "metrics"), Logger: c.Logger}); err != nil {
 		return nil, err
 	}
-	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: func(ctx context.Context, kind, name string) error { return s.controller.InUse(ctx, kind, name) },
+	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: s.inUse,
 		Shown:       func(ctx context.Context, name string) (string, string, error) { return s.controller.Shown(ctx, name) },
 		CheckWindow: calendar.Check}
 	s.hub = link.NewHub(s.store, controller.KindDesired, func() { s.controller.Wake() })
@@ -150,7 +150,8 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s.board = s.newBoard()
-	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Logger: c.Logger})
+	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Choices: serving.KindChoices,
+		Every: 60 * c.Step, Logger: c.Logger})
 	s.serving.Experiments = s.lab
 	return s, nil
 }

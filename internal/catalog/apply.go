@@ -219,6 +219,7 @@ func judge(s state, set []resource.Resource) error {
 	whole = append(whole, set...)
 	found := resource.Check(whole)
 	found = append(found, flagChanges(s, set, stay)...)
+	found = append(found, compares(whole, stay)...)
 	if len(found) == 0 {
 		found = compiles(whole, func(i int) bool { return segments || i >= stay })
 	}

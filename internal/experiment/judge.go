@@ -42,6 +42,21 @@ func (i Interval) MarshalJSON() ([]byte, error) {
 	return json.Marshal(ends)
 }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (i *Interval) UnmarshalJSON(raw []byte) error {
+	var ends [2]*float64
+	if err := json.Unmarshal(raw, &ends); err != nil {
+		return err
+	}
+	*i = Interval{math.Inf(-1), math.Inf(1)}
+	for k, v := range ends {
+		if v != nil {
+			i[k] = *v
+		}
+	}
+	return nil
+}
+
 // Outcome is what a test says of an estimate.
 type Outcome struct {
 	Effect float64

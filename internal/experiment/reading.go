@@ -188,6 +188,9 @@ func chance(p float64) string {
 
 // figure is a number with three digits that count, and no more zeros than needed.
 func figure(x float64) string {
+	if math.IsInf(x, 0) {
+		return map[bool]string{true: "-∞", false: "∞"}[x < 0]
+	}
 	if size := math.Abs(x); size >= 1000 && size < 1e15 {
 		return strconv.FormatFloat(x, 'f', 0, 64)
 	}

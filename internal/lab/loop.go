@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -43,10 +42,18 @@ func (l *Lab) lookAll(ctx context.Context) {
 	}
 }
 
-// Look reads a run, records what it comes to when that is something else than before, and ends it when a guardrail is harmed.
+// Look reads a run, records what it comes to when that is something else than before, and ends it when a guardrail is harmed or its
+// flag no longer gives what is compared.
 func (l *Lab) Look(ctx context.Context, name string, now time.Time) error {
 	run, rev, err := l.get(ctx, name)
 	if err != nil || run.Phase != Running {
+		return err
+	}
+	switch why, err := l.pulled(ctx, run); {
+	case err != nil:
+		return err
+	case why != "":
+		_, err = l.end(ctx, run, rev, Actor, why, now)
 		return err
 	}
 	report, err := l.read(ctx, run, 0, now)
@@ -54,13 +61,10 @@ func (l *Lab) Look(ctx context.Context, name string, now time.Time) error {
 		return err
 	}
 	was := run.Reading
-	run.Reading, run.Read = report.Report.Reading, now.UTC()
-	if over := run.Started.Add(run.Spec.MaxDuration.D(defaultWeeks)); now.After(over) && run.Reading.Decision == experiment.KeepRunning {
-		run.Reading.Decision, run.Reading.Why = experiment.Stop, "its time is over: "+run.Reading.Why
-	}
+	run.keep(report, now)
 	if why := harmed(*report.Report); why != "" {
-		run.Phase, run.Ended, run.EndedBy, run.Reason = Ended, now.UTC(), Actor, why
-		return l.put(ctx, run, rev, "experiment.ended", Actor, evidence(run, report), now)
+		_, err = l.conclude(ctx, run, rev, Actor, why, now)
+		return err
 	}
 	if was.Decision == run.Reading.Decision && was.Variant == run.Reading.Variant {
 		if was.Why == run.Reading.Why {
@@ -68,12 +72,30 @@ func (l *Lab) Look(ctx context.Context, name string, now time.Time) error {
 		}
 		return l.put(ctx, run, rev, "", "", nil, now) // only the numbers moved: told to who looks, not on the record
 	}
-	return l.put(ctx, run, rev, "experiment.read", Actor, evidence(run, report), now)
+	return l.put(ctx, run, rev, "experiment.read", Actor, evidence(run), now)
 }
 
-// evidence is what a decision was made on.
-func evidence(run Run, r Report) map[string]any {
-	return map[string]any{"run": run.Number, "reason": cmp.Or(run.Reason, run.Reading.Why), "reading": run.Reading, "report": r.Report}
+// pulled says why the flag no longer gives what the experiment compares, "" when it does. A flag that was switched off comes back
+// without the experiment.
+func (l *Lab) pulled(ctx context.Context, run Run) (string, error) {
+	s := subject(run.Spec)
+	f, doc, err := l.flagOf(ctx, run.Spec)
+	switch {
+	case errs.Is(err, errs.Missing):
+		return "the flag is not there any more", nil
+	case err != nil:
+		return "", err
+	case !f.EnabledIn(s.Environment):
+		return "the flag was switched off", nil
+	case run.Bucketing != "" && doc.Bucketing != run.Bucketing:
+		return "the flag's set places users anew, and they have other variants than before", nil
+	}
+	for _, a := range run.Spec.Variants {
+		if _, ok := f.Value(a.Variant); !ok {
+			return "the flag has no variant " + a.Variant + " any more", nil
+		}
+	}
+	return "", nil
 }
 
 // harmed names the guardrail that a treatment harms, "" when none is.

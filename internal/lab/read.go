@@ -1,8 +1,12 @@
 package lab
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -17,6 +21,7 @@ type Report struct {
 	Run    Run                `json:"run"`
 	Report *experiment.Report `json:"report,omitempty" doc:"the evidence; nothing before it has begun"`
 	Series []Moment           `json:"series,omitempty" doc:"the primary metric over time, by treatment"`
+	Edited bool               `json:"edited,omitempty" doc:"it was declared otherwise since: that is for the next run"`
 }
 
 // Moment is what the primary metric would have come to at a time.
@@ -71,31 +76,49 @@ func metricOf(m resource.ExperimentMetric, names map[string]bool) experiment.Met
 	return out
 }
 
-// measured are the metrics in the order of the spec's.
-func measured(e resource.Experiment) []resource.ExperimentMetric {
-	all := append([]resource.ExperimentMetric{e.Primary}, e.Secondary...)
-	return append(all, e.Guardrails...)
+// measured are the metrics in the order of the spec's, with what it says by default.
+func measured(e resource.Experiment, spec experiment.Spec) []resource.ExperimentMetric {
+	all := slices.Concat([]resource.ExperimentMetric{e.Primary}, e.Secondary, e.Guardrails)
+	for i, m := range slices.Concat([]experiment.Metric{spec.Primary}, spec.Secondary, spec.Guardrails) {
+		all[i].Kind, all[i].Quantile = string(m.Kind), m.Quantile
+	}
+	return all
 }
 
-// Read analyzes a run as it is now; step asks for the primary metric over time as well.
+// Read analyzes a run as it is now, and one that has ended as it was then; step asks for the primary metric over time as well.
 func (l *Lab) Read(ctx context.Context, name string, step time.Duration, now time.Time) (Report, error) {
 	run, _, err := l.get(ctx, name)
 	if err != nil {
 		return Report{}, err
 	}
-	if run.Phase == Draft {
-		r, err := l.Catalog.Get(ctx, resource.KindExperiment, name)
-		if err != nil {
-			return Report{}, err
-		}
-		run.Spec, err = resource.As[resource.Experiment](r)
-		return Report{Run: run}, err
+	var declared resource.Experiment
+	r, err := l.Catalog.Get(ctx, resource.KindExperiment, name)
+	if err == nil {
+		declared, err = resource.As[resource.Experiment](r)
 	}
-	return l.read(ctx, run, step, now)
+	switch {
+	case run.Phase == Draft:
+		run.Spec = declared
+		return Report{Run: run}, err
+	case err != nil && !errs.Is(err, errs.Missing):
+		return Report{}, err
+	}
+	edited := err == nil && run.Phase == Running && !same(declared, run.Spec)
+	out, err := l.read(ctx, run, step, now)
+	out.Edited = edited
+	return out, err
+}
+
+// same compares as they are written: what a rule looks like in memory is no difference.
+func same(a, b resource.Experiment) bool {
+	left, _ := json.Marshal(a)
+	right, _ := json.Marshal(b)
+	return bytes.Equal(left, right)
 }
 
 func (l *Lab) read(ctx context.Context, run Run, step time.Duration, now time.Time) (Report, error) {
-	out := Report{Run: run}
+	out := Report{Run: run, Report: run.Report}
+	out.Run.Report = nil
 	until := now
 	if run.Phase == Ended {
 		until = run.Ended
@@ -105,36 +128,60 @@ func (l *Lab) read(ctx context.Context, run Run, step time.Duration, now time.Ti
 		return out, err
 	}
 	spec := specOf(run.Spec, run.Planned)
-	data := experiment.Data{Metrics: map[string][]experiment.Summary{}, Users: make([]int64, len(spec.Variants))}
-	names := append([]experiment.Metric{spec.Primary}, append(spec.Secondary, spec.Guardrails...)...)
-	var series []Point
-	for i, m := range measured(run.Spec) {
-		m.Kind = string(names[i].Kind)
-		m.Quantile = names[i].Quantile
-		q.Metric, q.Step = &m, 0
-		if i == 0 {
-			q.Step = step
+	if run.Phase != Ended || run.Report == nil { // what it ended with stands, also when its events are no longer kept
+		report, err := l.analyze(ctx, run, spec, q)
+		if err != nil {
+			return out, err
 		}
+		report.Reading = run.word(report, until)
+		out.Report = &report
+		out.Run.Reading, out.Run.Read = report.Reading, now.UTC()
+	}
+	if step > 0 {
+		m := measured(run.Spec, spec)[0]
+		q.Metric, q.Step = &m, step
 		a, err := l.Events.Sum(ctx, q)
 		if err != nil {
 			return out, err
 		}
+		out.Series = moments(spec, a.Series)
+	}
+	return out, nil
+}
+
+// analyze asks for every metric and compares.
+func (l *Lab) analyze(ctx context.Context, run Run, spec experiment.Spec, q Question) (experiment.Report, error) {
+	data := experiment.Data{Metrics: map[string][]experiment.Summary{}, Users: make([]int64, len(spec.Variants))}
+	names := slices.Concat([]experiment.Metric{spec.Primary}, spec.Secondary, spec.Guardrails)
+	for i, m := range measured(run.Spec, spec) {
+		q.Metric = &m
+		a, err := l.Events.Sum(ctx, q)
+		if err != nil {
+			return experiment.Report{}, err
+		}
 		if i == 0 {
-			data.Multiple, series = a.Several, a.Series
+			data.Multiple = a.Several
 			for k, v := range spec.Variants {
 				data.Users[k] = a.Exposed[v.Name]
 			}
 		}
 		data.Metrics[names[i].Name] = arrange(a.Variants, spec.Variants)
 	}
-	report, err := experiment.Analyze(spec, data)
-	if err != nil {
-		return out, err
+	return experiment.Analyze(spec, data)
+}
+
+// word is the reading of a run that is read over and over: a fixed-horizon test is read once, and when the time is over nobody
+// waits for more.
+func (r Run) word(report experiment.Report, now time.Time) experiment.Reading {
+	is, was := report.Reading, r.Reading
+	switch {
+	case is.Decision == experiment.Broken || harmed(report) != "":
+	case r.Spec.Method == string(experiment.Welch) && (was.Decision == experiment.Ship || was.Decision == experiment.Stop):
+		return was
+	case is.Decision == experiment.KeepRunning && now.After(r.Started.Add(r.Spec.MaxDuration.D(defaultWeeks))):
+		is.Decision, is.Why = experiment.Stop, "its time is over: "+is.Why
 	}
-	out.Report = &report
-	out.Run.Reading, out.Run.Read = out.Report.Reading, now.UTC()
-	out.Series = moments(spec, series)
-	return out, nil
+	return is
 }
 
 // question is what is asked of a run's users.
@@ -144,23 +191,41 @@ func (l *Lab) question(ctx context.Context, run Run, until time.Time) (Question,
 	if !q.Until.After(q.Since) {
 		q.Until = q.Since.Add(time.Millisecond) // nobody yet
 	}
-	bucketing := exposure.V2
-	if r, err := l.Catalog.Get(ctx, resource.KindFlagSet, s.Set); err == nil {
-		if doc, _ := flag.Of(r); doc != nil {
-			bucketing = doc.Bucketing
-		}
-	} else if !errs.Is(err, errs.Missing) {
+	who, err := run.Assignment.Compile(s.Key, cmp.Or(run.Bucketing, exposure.V2))
+	if err != nil {
 		return q, err
 	}
-	who, err := run.Assignment.Compile(s.Key, bucketing)
+	chosen, err := l.chosen(ctx, s)
 	if err != nil {
 		return q, err
 	}
 	q.Take = func(user string, attributes map[string]any) bool {
 		_, in := who.Of(&exposure.Context{TargetingKey: user, Attributes: attributes, Timestamp: until.Unix()})
-		return in
+		return in && !chosen[user]
 	}
 	return q, nil
+}
+
+// chosen are the users who chose about the flag's preview: what they have, they do not have by chance.
+func (l *Lab) chosen(ctx context.Context, s flag.Subject) (map[string]bool, error) {
+	if l.Choices == "" {
+		return nil, nil
+	}
+	doc, err := l.Store.Get(ctx, l.Choices, s.String())
+	if errs.Is(err, errs.Missing) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var c flag.Choices
+	if err := json.Unmarshal(doc.Body, &c); err != nil {
+		return nil, errs.Wrap(errs.Internal, err, "what users chose about %s is damaged", s)
+	}
+	all := map[string]bool{}
+	for _, user := range append(c.In, c.Out...) {
+		all[user] = true
+	}
+	return all, nil
 }
 
 // arrange puts summaries into the order of the variants; of a variant without users it is empty.
@@ -195,7 +260,7 @@ func moments(spec experiment.Spec, points []Point) []Moment {
 			continue
 		}
 		for _, c := range r.Metrics[0].Treatments {
-			if c.Effect != nil && c.CI != nil {
+			if c.Effect != nil && c.CI != nil && !math.IsInf(c.CI[0], 0) && !math.IsInf(c.CI[1], 0) {
 				m.Effects[c.Variant] = Confidence{*c.Effect, c.CI[0], c.CI[1]}
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -12,10 +11,8 @@ import (
 	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/resource"
-	"github.com/ringfence/ringfence/internal/rollout"
+	"github.com/ringfence/ringfence/internal/store"
 )
-
-func compare(a, b string) int { return strings.Compare(a, b) }
 
 // settle is how long an assignment may take to be in force wherever flags are served. Before it, participants may be given what
 // the flag gives without the experiment, which would look like a mismatch of shares.
@@ -26,6 +23,14 @@ const settle = 5 * time.Second
 func (l *Lab) Start(ctx context.Context, actor, name string, baseline *Baseline, now time.Time) (Run, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return retry(ctx, func() (Run, error) { return l.start(ctx, actor, name, baseline, now) })
+}
+
+func (l *Lab) start(ctx context.Context, actor, name string, baseline *Baseline, now time.Time) (Run, error) {
+	head, err := l.Store.Get(ctx, kindHead, headName) // before anything is judged: whoever starts meanwhile makes this one stale
+	if err != nil && !errs.Is(err, errs.Missing) {
+		return Run{}, err
+	}
 	run, rev, err := l.get(ctx, name)
 	if err != nil || run.Phase == Running {
 		return run, err
@@ -38,53 +43,68 @@ func (l *Lab) Start(ctx context.Context, actor, name string, baseline *Baseline,
 	if err != nil {
 		return run, err
 	}
-	if err := l.mayStart(ctx, name, spec); err != nil {
+	next := Run{Experiment: name, Number: run.Number + 1, Phase: Running, Spec: spec, Started: now.UTC(), Since: now.Add(settle).UTC(), By: actor}
+	if next.Bucketing, err = l.mayStart(ctx, name, spec); err != nil {
 		return run, err
 	}
-	next := Run{Experiment: name, Number: run.Number + 1, Phase: Running, Spec: spec, Started: now.UTC(), Since: now.Add(settle).UTC(), By: actor}
 	// A salt of its own for each run: who had the variant before does not have it again by rule.
-	if next.Assignment, err = l.assignment(ctx, spec, fmt.Sprintf("%s/%d", name, next.Number)); err != nil {
+	if next.Assignment, err = l.assignment(ctx, spec, name, fmt.Sprintf("%s/%d", name, next.Number)); err != nil {
 		return run, err
 	}
 	if next.Planned, err = planned(spec, baseline); err != nil {
 		return run, err
 	}
-	return next, l.put(ctx, next, rev, "experiment.started", actor, map[string]any{"run": next.Number, "spec": spec, "planned": next.Planned}, now)
+	if spec.Method == string(experiment.Welch) && next.Planned == 0 {
+		return run, errs.E(errs.Invalid, "method welch is read once, at the planned number of users, and none is planned").
+			Next("give spec.users, or what is known of the primary metric: ringfence experiment start %s --baseline …", name)
+	}
+	counted := store.Doc{Kind: kindHead, Name: headName, Rev: head.Rev, Body: fmt.Appendf(nil, `{"starts":%d}`, head.Rev+1)}
+	return next, l.put(ctx, next, rev, "experiment.started", actor, map[string]any{"run": next.Number, "spec": spec, "planned": next.Planned}, now, counted)
 }
 
-// mayStart says why an experiment must not be begun now.
-func (l *Lab) mayStart(ctx context.Context, name string, spec resource.Experiment) error {
+// flagOf is the flag of an experiment; errs.Missing when it is not there, in that environment.
+func (l *Lab) flagOf(ctx context.Context, spec resource.Experiment) (*flag.Definition, *flag.Document, error) {
 	s := subject(spec)
 	r, err := l.Catalog.Get(ctx, resource.KindFlagSet, s.Set)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	doc, problems := flag.Of(r)
 	if doc == nil {
-		return errs.Wrap(errs.Internal, resource.Refuse(problems), "flag set %s is damaged", s.Set)
+		return nil, nil, errs.Wrap(errs.Internal, resource.Refuse(problems), "flag set %s is damaged", s.Set)
 	}
 	f := doc.Flags[s.Key]
-	switch {
-	case f == nil || !doc.HasEnvironment(s.Environment):
-		return errs.E(errs.Missing, "there is no flag %s in environment %s", spec.Flag, s.Environment)
-	case !f.EnabledIn(s.Environment):
-		return errs.E(errs.Conflict, "flag %s is disabled or archived in %s", spec.Flag, s.Environment).Next("enable it first: ringfence flags enable %s", spec.Flag)
+	if f == nil || !doc.HasEnvironment(s.Environment) {
+		return nil, nil, errs.E(errs.Missing, "there is no flag %s in environment %s", spec.Flag, s.Environment)
+	}
+	return f, doc, nil
+}
+
+// mayStart says why an experiment must not be begun now, and how its flag's set places users.
+func (l *Lab) mayStart(ctx context.Context, name string, spec resource.Experiment) (exposure.Bucketing, error) {
+	s := subject(spec)
+	f, doc, err := l.flagOf(ctx, spec)
+	if err != nil {
+		return "", err
+	}
+	if !f.EnabledIn(s.Environment) {
+		return "", errs.E(errs.Conflict, "flag %s is disabled or archived in %s", spec.Flag, s.Environment).Next("enable it first: ringfence flags enable %s", spec.Flag)
 	}
 	for i, a := range spec.Variants {
 		if _, ok := f.Value(a.Variant); !ok {
-			return errs.E(errs.Invalid, "spec.variants[%d]: flag %s has no variant %q, it has %v", i, spec.Flag, a.Variant, f.Variants())
+			return "", errs.E(errs.Invalid, "spec.variants[%d]: flag %s has no variant %q, it has %v", i, spec.Flag, a.Variant, f.Variants())
 		}
 	}
 	variant, inFlight, err := l.Flags.Shown(ctx, s.String())
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case inFlight != "":
-		return errs.E(errs.Conflict, "rollout %s of the flag is in flight: who gets what is not left to chance", inFlight).Next("wait for its end, or take it back")
+		return "", errs.E(errs.Conflict, "rollout %s of the flag is in flight: who gets what is not left to chance", inFlight).Next("wait for its end, or take it back")
 	case variant != "" && variant != f.Baseline(s.Environment):
-		return errs.E(errs.Conflict, "everyone has variant %s of the flag by a rollout", variant).Next("switch it off first: ringfence flags off %s --reason …", spec.Flag)
+		return "", errs.E(errs.Conflict, "everyone has variant %s of the flag by a rollout", variant).Next("switch it off first: ringfence flags off %s --reason …", spec.Flag)
 	}
-	return l.apart(ctx, name, spec)
+	return doc.Bucketing, l.apart(ctx, name, spec)
 }
 
 // apart refuses an experiment that would share users with one that it must not share them with, or whose exposures could not
@@ -112,8 +132,8 @@ func (l *Lab) apart(ctx context.Context, name string, spec resource.Experiment) 
 }
 
 // assignment says who takes part, and with what.
-func (l *Lab) assignment(ctx context.Context, spec resource.Experiment, salt string) (flag.Assignment, error) {
-	a := flag.Assignment{Experiment: strings.TrimSuffix(salt, salt[strings.LastIndexByte(salt, '/'):]), Salt: salt, Share: cmp.Or(spec.Share, 100)}
+func (l *Lab) assignment(ctx context.Context, spec resource.Experiment, name, salt string) (flag.Assignment, error) {
+	a := flag.Assignment{Experiment: name, Salt: salt, Share: cmp.Or(spec.Share, 100)}
 	for _, v := range spec.Variants {
 		a.Variants = append(a.Variants, flag.Weight{Variant: v.Variant, Weight: cmp.Or(v.Weight, 1)})
 	}
@@ -162,43 +182,4 @@ func planned(spec resource.Experiment, baseline *Baseline) (int64, error) {
 		return 0, nil
 	}
 	return specOf(spec, 0).Size(baseline.Mean, baseline.StdDev, cmp.Or(spec.Power, experiment.DefaultPower))
-}
-
-// Stop ends a run. With a variant to ship, that is then shown to everyone by the flag's ring plan.
-func (l *Lab) Stop(ctx context.Context, actor, name, ship, reason string, now time.Time) (Run, error) {
-	run, rev, err := l.get(ctx, name)
-	switch {
-	case err != nil:
-		return run, err
-	case run.Phase == Draft:
-		return run, errs.E(errs.Conflict, "experiment %s has not begun", name).Next("begin it: ringfence experiment start %s", name)
-	case run.Phase == Ended && run.Shipped == ship:
-		return run, nil
-	case ship != "" && !arm(run.Spec, ship):
-		return run, errs.E(errs.Invalid, "%q is no variant of experiment %s", ship, name)
-	}
-	if run.Phase == Running {
-		run.Phase, run.Ended, run.EndedBy, run.Reason = Ended, now.UTC(), actor, reason
-		if err := l.put(ctx, run, rev, "experiment.ended", actor, map[string]any{"run": run.Number, "reason": reason, "reading": run.Reading}, now); err != nil {
-			return run, err
-		}
-		rev++
-	}
-	if ship == "" {
-		return run, nil
-	}
-	if _, err := l.Flags.Expose(ctx, actor, rollout.Order{Service: subject(run.Spec).String(), Version: ship}, now); err != nil {
-		return run, errs.Wrap(errs.KindOf(err), err, "the experiment has ended, and %s is not shown to everyone", ship)
-	}
-	run.Shipped = ship
-	return run, l.put(ctx, run, rev, "experiment.shipped", actor, map[string]any{"run": run.Number, "variant": ship}, now)
-}
-
-func arm(spec resource.Experiment, variant string) bool {
-	for _, a := range spec.Variants {
-		if a.Variant == variant {
-			return true
-		}
-	}
-	return false
 }

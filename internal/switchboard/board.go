@@ -53,8 +53,9 @@ type Options struct {
 	Rollouts Rollouts
 	Served   Served
 	Store    Store
-	Usage    Usage  // nil: nothing is known of it
-	Choices  string // the kind of documents of users' choices
+	Usage    Usage                                           // nil: nothing is known of it
+	Choices  string                                          // the kind of documents of users' choices
+	Holds    func(ctx context.Context, s flag.Subject) error // says why a flag must not be shown to more users now; nil: nothing does
 }
 
 // Board is where people act on flags.
