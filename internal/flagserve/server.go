@@ -147,7 +147,7 @@ func NewHTTPServer(h http.Handler, secure *tls.Config) *http.Server {
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:           h,
-		TLSConfig:         secure,
+		TLSConfig:         secure.Clone(), // the server adds to it
 		Protocols:         &protocols,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second, // streams lift it for themselves

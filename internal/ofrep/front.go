@@ -126,11 +126,10 @@ func (f *Front) serve(c net.Conn) {
 		}
 	}()
 	s := conn{Conn: c, front: f, header: http.Header{}, buf: make([]byte, 0, 2048)}
-	ours := f.hold(c)
-	for ours {
+	defer f.let(c)
+	for ours := f.hold(c); ours; {
 		ours = s.next()
 	}
-	f.let(c)
 	if s.away {
 		f.give(&unread{Conn: c, rest: s.buf})
 		return
