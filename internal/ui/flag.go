@@ -30,6 +30,7 @@ type flagPage struct {
 	Art      *art
 	Ramp     *rollout.State
 	RampTone string
+	Got      int64  // how many users got what it brings
 	Left     string // how long the ring in trial still bakes
 	Actions  []flagAction
 	Variants []variantRow
@@ -174,7 +175,7 @@ func (s *Server) drawRamp(ctx context.Context, p *flagPage, st rollout.State) er
 	}
 	verdict := rollout.Judge(st, ev)
 	rings := ringsOf(st, verdict, p.Now)
-	p.Ramp, p.RampTone = &st, toneOf(st, verdict)
+	p.Ramp, p.RampTone, p.Got = &st, toneOf(st, verdict), s.exposedTo(st)
 	a := draw("rings", rings, p.RampTone, glyphOf(st, verdict), describe(st, rings), true)
 	a.Paint = paintsOf(p.View)[st.To]
 	p.Art = &a
@@ -379,13 +380,33 @@ func (p *flagPage) Other(key string) string {
 	return flagURL(flag.Subject{Set: p.Set, Key: key, Environment: p.Environment}, "")
 }
 
-// Got is how many users got what the rollout brings.
-func (p *flagPage) Got() int64 {
-	if p.Rollout == nil {
-		return 0
+// exposedTo counts the users who got what a rollout of a flag brings, those of the ring in trial as they are counted now.
+func (s *Server) exposedTo(st rollout.State) int64 {
+	users := map[string]int64{}
+	for _, stage := range st.Stages {
+		users[stage.Ring] = stage.Users
 	}
-	return p.Rollout.Users
+	if !st.Phase.Ended() {
+		now := map[string]int64{}
+		status, _ := s.Hub.Observe(flag.Unit, st.Service)
+		for _, u := range status.Users {
+			if u.Version == st.To {
+				now[u.Ring] += u.Users
+			}
+		}
+		for ring, n := range now {
+			users[ring] = max(users[ring], n)
+		}
+	}
+	var all int64
+	for _, n := range users {
+		all += n
+	}
+	return all
 }
+
+// Flying says that a rollout is in flight.
+func (p *flagPage) Flying() bool { return p.Ramp != nil && !p.Ramp.Phase.Ended() }
 
 // Overdue says that the flag's day has come.
 func (p *flagPage) Overdue() bool { return !p.Expires.IsZero() && !p.Now.Before(p.Expires) }

@@ -127,6 +127,7 @@ type flagRow struct {
 	How      string
 	Art      *art
 	Ramp     string
+	Users    int64 // who got it
 	RampTone string
 	RampLink string
 	To       chip
@@ -229,12 +230,13 @@ func (s *Server) flagRow(ctx context.Context, one switchboard.View, plans map[st
 	row.Gives, row.How = givesOf(one)
 	if one.Rollout != nil {
 		state := rampState(one)
+		row.Users = one.Rollout.Users
 		if flying(one.Rollout) {
 			full, err := s.Rollouts.Find(ctx, one.Rollout.ID)
 			if err != nil {
 				return row, err
 			}
-			state = full
+			state, row.Users = full, s.exposedTo(full)
 		}
 		tone := toneOf(state, "hold")
 		a := draw("flag-"+one.Rollout.ID, ringsOf(state, "hold", v.Now), tone, "", "", false)

@@ -163,6 +163,9 @@ func throughOf(s rollout.State) string {
 		parts = append(parts, "freezes do not hold it")
 	}
 	if len(parts) == 0 && s.Why != "" {
+		if ofFlag(s.Service) { // there a reason is given without any force
+			return "“" + s.Why + "”"
+		}
 		parts = append(parts, "Forced")
 	}
 	if len(parts) == 0 {

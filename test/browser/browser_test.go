@@ -30,7 +30,9 @@ func TestPagesInABrowser(t *testing.T) {
 		{"pausing and resuming", pausing}, {"every page fits every screen", screens}, {"pages can be read without scripts", withoutScripts},
 		{"to everyone", toEveryone}, {"who gets what", whoGetsWhat}, {"a bad release", aBadRelease},
 		{"a plan is edited", editingAPlan}, {"the calendar", theCalendar}, {"halting, and an approval by somebody else", approving},
-		{"the line is stopped by one and lifted by another", stoppingTheLine}, {"signing out", signingOut},
+		{"the line is stopped by one and lifted by another", stoppingTheLine},
+		{"flags before there is any", flagsBeforeAny}, {"flags: a variant comes to users", aFlagRamps}, {"flags: switched off", aFlagIsSwitchedOff},
+		{"flags: an edit", editingAFlag}, {"flags: a review", reviewingAnEdit}, {"signing out", signingOut},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			r.t = t
