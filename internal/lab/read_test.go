@@ -42,6 +42,9 @@ func TestReadings(t *testing.T) {
 	w.look("colour")
 	w.come(run, 6000, better) // numbers move, and mean the same
 	w.look("colour")
+	if all, err := w.List(t.Context()); err != nil || all[0].Report.Progress.Users != 9000 {
+		t.Errorf("the list tells of %d users, %v", all[0].Report.Progress.Users, err)
+	}
 	r := w.read("colour")
 	if r.Report.Reading.Decision != experiment.KeepRunning || !strings.Contains(r.Report.Reading.Why, "not shown to be within its margin") {
 		t.Errorf("%+v", r.Report.Reading)

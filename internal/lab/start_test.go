@@ -66,11 +66,12 @@ func TestStartRefuses(t *testing.T) {
 func TestStartBesides(t *testing.T) {
 	for name, more := range map[string]string{
 		"the rest of the group": "group: {name: front, from: 50, to: 100}",
+		"what was before it":    "group: {name: front, from: 0, to: 10}",
 		"another group":         "group: {name: back, from: 0, to: 100}",
 		"no group":              "",
 	} {
 		w := begin(t)
-		w.catalog.apply(t, asking("colour", "group: {name: front, from: 0, to: 50}"))
+		w.catalog.apply(t, asking("colour", "group: {name: front, from: 10, to: 50}"))
 		w.begin("colour")
 		w.catalog.apply(t, strings.NewReplacer("shop/button", "shop/other", "blue", `"off"`, "variant: green", `variant: "on"`).Replace(asking("x", more)))
 		if _, err := w.Start(t.Context(), "user:ann", "x", nil, w.now); err != nil {
