@@ -170,22 +170,30 @@ const attempts = 10
 
 // change decides on who may sign in now, and again when that has changed meanwhile.
 func (t Tokens) change(ctx context.Context, now time.Time, decide func([]kept) (store.Write, error)) error {
+	return changing(ctx, t.Store, headName, now, func() (store.Write, error) {
+		all, err := t.kept(ctx)
+		if err != nil {
+			return store.Write{}, err
+		}
+		return decide(all)
+	})
+}
+
+// changing commits what is decided together with a document that every such change replaces, and has it decided again when
+// another change was faster.
+func changing(ctx context.Context, s Store, name string, now time.Time, decide func() (store.Write, error)) error {
 	for i := 0; ; i++ {
-		head, err := t.Store.Get(ctx, headKind, headName)
+		head, err := s.Get(ctx, headKind, name)
 		if err != nil && !errs.Is(err, errs.Missing) {
 			return err
 		}
-		all, err := t.kept(ctx)
-		if err != nil {
-			return err
-		}
-		w, err := decide(all)
+		w, err := decide()
 		if err != nil {
 			return err
 		}
 		body := json.RawMessage(fmt.Sprintf(`{"changes":%d}`, head.Rev+1))
-		w.Puts = append(w.Puts, store.Doc{Kind: headKind, Name: headName, Rev: head.Rev, Updated: now, Body: body})
-		if _, err = t.Store.Commit(ctx, w); !errs.Is(err, errs.Conflict) || ctx.Err() != nil || i >= attempts {
+		w.Puts = append(w.Puts, store.Doc{Kind: headKind, Name: name, Rev: head.Rev, Updated: now, Body: body})
+		if _, err = s.Commit(ctx, w); !errs.Is(err, errs.Conflict) || ctx.Err() != nil || i >= attempts {
 			return err
 		}
 	}

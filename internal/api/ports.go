@@ -128,6 +128,13 @@ type Flags interface {
 	Await(ctx context.Context, env, have string, wait time.Duration) (flag.Feed, error)
 }
 
+// FlagKeys are those by which clients ask for flags.
+type FlagKeys interface {
+	Create(ctx context.Context, actor string, k flag.Key, now time.Time) (secret string, made flag.Key, err error)
+	Revoke(ctx context.Context, actor, which string, now time.Time) (flag.Key, error)
+	List(ctx context.Context) ([]flag.Key, error)
+}
+
 // Logs brings what instances wrote from the data plane of a unit.
 type Logs interface {
 	Logs(ctx context.Context, unit string, q wire.LogQuery) (io.ReadCloser, error)

@@ -24,6 +24,7 @@ type Options struct {
 	Telling   Telling
 	Hub       Hub
 	Flags     Flags
+	FlagKeys  FlagKeys
 	Board     Board
 	Lab       Lab
 	Track     http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks who sends by itself
@@ -80,6 +81,7 @@ func New(o Options) (*Server, error) {
 	s.units()
 	s.feed()
 	s.flags()
+	s.flagKeys()
 	s.experiments()
 	s.backup()
 	s.mounts()

@@ -8,10 +8,10 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/client"
-	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/flagfeed"
 	"github.com/ringfence/ringfence/internal/flaggate"
@@ -36,7 +36,7 @@ func newFlagPlane(c DataPlaneConfig, control *client.Client, g *gateway.Gateway,
 		Environment: c.Environment, Control: control, Gateway: g, Served: &p.served, Disk: disk(filepath.Join(c.Data, "flags.json")),
 		Logger: c.Logger, Changed: changed,
 	})
-	p.handlers = flagserve.New(flagserve.Options{Gate: flagGate(c.Flags, p.Environment, &p.served, c.Logger)})
+	p.handlers = flagserve.New(flagserve.Options{Gate: flagGate(c.Flags, p.Environment, &p.served, p.Keys, c.Logger)})
 	return p
 }
 
@@ -100,32 +100,20 @@ func (p *flagPlane) serve(ctx context.Context) error {
 	return nil
 }
 
-// flagGate lets this machine's programs ask for an environment's flags without a key, and others not.
-func flagGate(addr, environment string, from flaggate.Source, log *slog.Logger) *flaggate.Gate {
-	g := &flaggate.Gate{Source: from, Environment: environment, Log: log}
-	if guardAddress("", addr, false) != nil {
-		g.Keys = nobody{}
-	}
-	return g
-}
-
-// nobody has a key.
-type nobody struct{}
-
-func (nobody) Check(context.Context, string) (flag.Client, error) {
-	return flag.Client{}, errs.E(errs.Missing, "there are no keys")
+// flagGate lets in whom the keys are of; without any, the programs of the machine that the address is on.
+func flagGate(addr, environment string, from flaggate.Source, keys func() (*flag.Keyring, error), log *slog.Logger) *flaggate.Gate {
+	c := flagClients{keys: keys, local: guardAddress("", addr, false) == nil}
+	return &flaggate.Gate{Source: from, Environment: environment, Keys: c, Open: c.open, Users: c, Log: log}
 }
 
 // withFlags serves flags by the remote evaluation protocol beside the API, so that one address is enough to begin with.
 func (s *server) withFlags(next http.Handler) http.Handler {
-	s.flags = flagserve.New(flagserve.Options{Gate: flagGate(s.Listen, flag.Production, s.serving, s.Logger)})
+	s.flags = flagserve.New(flagserve.Options{Gate: flagGate(s.Listen, flag.Production, s.serving, s.serving.Keys, s.Logger)})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.URL.Path) >= len(ofrepPrefix) && r.URL.Path[:len(ofrepPrefix)] == ofrepPrefix {
+		if strings.HasPrefix(r.URL.Path, "/ofrep/") {
 			s.flags.OFREP.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
-
-const ofrepPrefix = "/ofrep/"

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/lab"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/serving"
@@ -61,7 +62,7 @@ func declares(d store.Doc) bool {
 
 // shows says whether a document has a part in what flags show.
 func shows(d store.Doc) bool {
-	return d.Kind == resource.KindFlagSet || d.Kind == serving.KindChoices || d.Kind == lab.KindRun
+	return d.Kind == resource.KindFlagSet || d.Kind == serving.KindChoices || d.Kind == flag.KindKey || d.Kind == lab.KindRun
 }
 
 // Changed returns a channel that is closed at the next new event.

@@ -34,7 +34,7 @@ func flagsCommand(e *env) *cobra.Command {
 		flagsTurnCommand(e, "archive", "Archive a flag: it answers as if it were disabled, and is kept", "archived"),
 		flagsTurnCommand(e, "restore", "Take a flag out of the archive", "restored"),
 		flagsSetCommand(e), flagsUndoCommand(e), flagsProposeCommand(e), flagsRequestsCommand(e), flagsRequestCommand(e),
-		flagsReviewCommand(e, false), flagsReviewCommand(e, true))
+		flagsReviewCommand(e, false), flagsReviewCommand(e, true), flagsKeyCommand(e))
 	return cmd
 }
 

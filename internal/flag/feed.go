@@ -11,6 +11,7 @@ type Feed struct {
 	Environment string          `json:"environment"`
 	Version     string          `json:"version" doc:"equal for equal content"`
 	Sets        []FedSet        `json:"sets" doc:"plain sets, those later in the list winning"`
+	Keys        []Key           `json:"keys,omitempty" doc:"who may ask for them, by hashes; revoked ones, too"`
 	Ramps       []fleet.Service `json:"ramps" doc:"the exposures of flags, for counting requests on both sides of those in trial"`
 }
 

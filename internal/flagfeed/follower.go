@@ -57,6 +57,7 @@ type Follower struct {
 
 	mu      sync.Mutex
 	feed    flag.Feed // in use
+	keys    *flag.Keyring
 	unsaved string    // why the feed is not on disk
 	since   time.Time // last answer of the control plane
 	trouble string    // why there is none since
@@ -78,7 +79,7 @@ func New(o Options) *Follower {
 	if o.Environment == "" {
 		o.Environment = flag.Production
 	}
-	return &Follower{Options: o, sets: map[string]good{}}
+	return &Follower{Options: o, sets: map[string]good{}, keys: flag.NewKeyring(nil)}
 }
 
 // Restore serves what was last saved. What cannot be read is said and left out.
@@ -189,6 +190,9 @@ func (f *Follower) use(feed flag.Feed, unsaved string) {
 		served, ramps = append(served, g.Served), append(ramps, g.ramps...)
 	}
 	f.sets = sets
+	f.mu.Lock()
+	f.keys = flag.NewKeyring(feed.Keys) // before there is more to see
+	f.mu.Unlock()
 	f.Served.Set(f.Environment, flag.SnapshotOf(served...))
 	if err := f.Gateway.SetRamps(ramps); err != nil {
 		f.Logger.Error("requests cannot be counted by the exposure of a flag", "err", err)
@@ -235,6 +239,13 @@ func (f *Follower) Statuses() []fleet.ServiceStatus {
 		}
 	}
 	return append(all, fleet.ServiceStatus{Name: flag.Mark(f.Environment), Slots: []fleet.SlotStatus{}})
+}
+
+// Keys are those by which clients may ask.
+func (f *Follower) Keys() (*flag.Keyring, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keys, nil
 }
 
 func (f *Follower) changed() {

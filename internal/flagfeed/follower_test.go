@@ -173,7 +173,7 @@ const subject = "flag:web:color"
 func valued(value string, generation int64) flag.Feed {
 	raw, _ := json.Marshal(map[string]any{"flags": map[string]any{"color": map[string]any{
 		"state": "ENABLED", "variants": map[string]any{"a": value}, "defaultVariant": "a"}}})
-	return flag.Feed{Environment: "production", Version: value + strconv.FormatInt(generation, 10), Sets: []flag.FedSet{{Name: "web", Raw: raw}},
+	return flag.Feed{Environment: "production", Keys: []flag.Key{{Name: value, Hash: flag.HashKey("rff_" + value)}}, Version: value + strconv.FormatInt(generation, 10), Sets: []flag.FedSet{{Name: "web", Raw: raw}},
 		Ramps: []fleet.Service{{Name: subject, Generation: generation}}}
 }
 
@@ -210,6 +210,10 @@ func TestRestartWithTheControlPlaneDead(t *testing.T) {
 		f, _ := w.follow()
 		w.sees("color", "red")
 		acknowledges(t, f, subject, 7)
+		keys, _ := f.Keys()
+		if _, err := keys.Check("rff_red"); err != nil {
+			t.Errorf("the key of who may ask: %v", err)
+		}
 		time.Sleep(time.Hour)
 		w.sees("color", "red")
 		if _, _, trouble, _ := f.State(); trouble == "" {

@@ -2,7 +2,7 @@
 //
 // A key names a client: an environment, a scope, and the flags that it may see. It comes as a Bearer token or in X-API-Key; a
 // key of browser scope, which is public by its nature, may stand in an address where a browser can send no headers. Without a
-// Keys port everyone is let in. Each key has a rate.
+// Keys port, and while the gate is open, everyone is let in. Each key has a rate.
 //
 // A selector, in the header Flagd-Selector in flagd's grammar or by X-Flag-Set with the set's id, chooses among the flags. A
 // client that is bound to a selector sees no others.

@@ -108,6 +108,16 @@ func (e *Engine) Current(env string) (*flag.Snapshot, error) {
 	return at.snapshot, nil
 }
 
+// Keys are those of everyone who may ask, in any environment.
+func (e *Engine) Keys() (*flag.Keyring, error) {
+	if _, err := e.at(""); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.seen.keyring, nil
+}
+
 // Watch returns a channel that receives after what is served to an environment has changed, and what ends that.
 func (e *Engine) Watch(env string) (<-chan struct{}, func()) {
 	out, done := make(chan struct{}, 1), make(chan struct{})

@@ -24,6 +24,8 @@ type inputs struct {
 	exposures   map[string]fleet.Service // by subject
 	choices     map[string]flag.Choices  // by subject
 	assignments map[string]flag.Assignment
+	keys        []flag.Key
+	keyring     *flag.Keyring
 	moving      string // tells apart what is served besides the sets
 }
 
@@ -111,6 +113,17 @@ func (e *Engine) gather(ctx context.Context) (inputs, error) {
 	if err != nil {
 		return in, err
 	}
+	err = e.each(ctx, flag.KindKey, "", func(d store.Doc) error {
+		note(d)
+		var k flag.Key
+		err := json.Unmarshal(d.Body, &k)
+		in.keys = append(in.keys, k)
+		return err
+	})
+	if err != nil {
+		return in, err
+	}
+	in.keyring = flag.NewKeyring(in.keys)
 	if e.Experiments != nil {
 		var version string
 		if in.assignments, version, err = e.Experiments.Assignments(ctx); err != nil {

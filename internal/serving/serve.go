@@ -34,6 +34,11 @@ func (e *Engine) serve(env string, in inputs) {
 			feed.Sets = append(feed.Sets, flag.FedSet{Name: name, Raw: m.served.Raw})
 		}
 	}
+	for _, k := range in.keys {
+		if k.Environment == env {
+			feed.Keys = append(feed.Keys, k)
+		}
+	}
 	for _, s := range in.exposures {
 		if subject, err := flag.ParseSubject(s.Name); err == nil && subject.Environment == env {
 			feed.Ramps = append(feed.Ramps, s)

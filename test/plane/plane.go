@@ -133,7 +133,7 @@ func Start(t testing.TB) *Plane {
 	p.Server, err = api.New(api.Options{
 		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared, Telling: telling,
 		Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
-		Access: access.Tokens{Store: p.Store}, Logger: logger, Version: "test",
+		Access: access.Tokens{Store: p.Store}, FlagKeys: access.FlagKeys{Store: p.Store}, Logger: logger, Version: "test",
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 		UI:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") }),
 	})
