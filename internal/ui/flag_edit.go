@@ -55,6 +55,9 @@ type diffLine struct{ Op, Text string }
 // Told is the problem of a field that is no row's.
 func (p *flagEdit) Told(key string) string { return p.told[key] }
 
+// Wrong says that something is.
+func (p *flagEdit) Wrong() bool { return len(p.told) > 0 }
+
 // Link is the flag's page.
 func (p *flagEdit) Link() string { return flagURL(flag.Subject{Set: p.Set, Key: p.Key}, "") }
 

@@ -1,6 +1,7 @@
 package ui_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"html"
 	"net/http"
@@ -395,4 +396,36 @@ func TestWithoutABoardThereAreNoFlags(t *testing.T) {
 	if strings.Contains(b.holds("/"), `href="/flags"`) {
 		t.Error("the navigation leads to flags")
 	}
+}
+
+// What people write into flags is text, in every page, and no page brings scripts or styles of its own.
+func TestWhatPeopleWroteIntoFlagsIsText(t *testing.T) {
+	w := start(t)
+	key := `k"><script>alert(1)</script>`
+	spec := map[string]any{"environments": []string{"production", evil}, "flags": map[string]any{key: map[string]any{"description": evil, "owner": evil, "state": "ENABLED",
+		"variants": map[string]any{evil: evil, "plain": "x"}, "defaultVariant": evil, "preview": map[string]any{"title": evil, "variant": evil}, "expires": "2020-01-01",
+		"targeting": map[string]any{"if": []any{map[string]any{"==": []any{map[string]any{"var": evil}, evil}}, evil}}},
+		"ramped": map[string]any{"state": "ENABLED", "variants": map[string]any{"on": true, "off": false}, "defaultVariant": "off", "exposure": map[string]any{"plan": "quick", "variant": "on"}}}}
+	raw, err := json.Marshal(spec)
+	must(t, err)
+	w.apply(`{"apiVersion":"ringfence.dev/v1","kind":"FlagSet","metadata":{"name":"bad"},"spec":` + string(raw) + `}`)
+	w.apply(reviewedFlags)
+	b := w.as(policy.Admin)
+	form := url.Values{"form": {b.formToken()}, "choice": {"on"}, "reason": {evil}}
+	if res, body := b.post("/flags/bad/ramped/expose", form); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("expose: %s\n%s", res.Status, body)
+	}
+	if res, body := b.post("/flags/careful/banner/archive", form); res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(res.Header.Get("Location"), "/change-requests#") {
+		t.Fatalf("archive: %s\n%s", res.Status, body)
+	}
+	at, q := "/flags/bad/"+url.PathEscape(key), url.QueryEscape(evil)
+	for _, path := range []string{"/flags", "/flags?q=" + q + "&set=" + q + "&kind=" + q + "&environment=" + q, at, at + "?user=" + q + "&context=" + q, at + "?environment=" + q, at + "/edit", at + "/off", at + "/archive",
+		"/flag-sets/bad", "/change-requests", "/change-requests?set=" + q, "/flags/bad/ramped", "/rollouts/flag:bad:ramped-1", "/flags/new?set=" + q + "&key=" + q, "/approvals", "/events"} {
+		res, body := b.get(path)
+		if strings.Contains(body, "<script>alert") || strings.Contains(body, "<img") || res.StatusCode == http.StatusInternalServerError {
+			t.Errorf("GET %s: %s, or what was written became markup", path, res.Status)
+		}
+		b.nothingInline(path)
+	}
+	b.holds(at, html.EscapeString("<script>alert(1)</script>")[:20], "past its expiry")
 }

@@ -164,6 +164,9 @@ type flights struct {
 
 // movingFlag says whether a rollout of a flag is in flight.
 func (s *Server) movingFlag(ctx context.Context) bool {
+	if s.Board == nil {
+		return false
+	}
 	s.flying.Lock()
 	defer s.flying.Unlock()
 	if now := time.Now(); now.Sub(s.flying.at) > liveTick {

@@ -35,6 +35,7 @@ type overviewPage struct {
 	*visit
 	Cards  []card
 	Moving int
+	Ramps  bool // a flag’s variant is on its way
 	Events []entry
 }
 
@@ -67,7 +68,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if err != nil {
 		return err
 	}
-	p.Events = among(entriesOf(events))
+	p.Events, p.Ramps = among(entriesOf(events)), s.movingFlag(ctx)
 	return s.show(w, r, http.StatusOK, "overview", p)
 }
 

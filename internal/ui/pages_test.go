@@ -65,36 +65,43 @@ func TestNothingIsInline(t *testing.T) {
 		by   *browser
 		path string
 	}{{visitor, "/sign-in"}, {b, "/"}, {b, "/services/shop?user=alice"}, {b, "/rollouts/shop-2"}, {b, "/rollouts/shop-1"}, {b, "/rollouts/shop-2/abort"}, {b, "/events"}, {b, "/nowhere"}} {
-		res, body := c.by.get(c.path)
-		policy := res.Header.Get("Content-Security-Policy")
-		if !strings.Contains(policy, "default-src 'self'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") {
-			t.Errorf("GET %s: Content-Security-Policy %q", c.path, policy)
+		c.by.nothingInline(c.path)
+	}
+}
+
+// nothingInline looks at what a page brings with it.
+func (b *browser) nothingInline(path string) {
+	b.t.Helper()
+	t := b.t
+	res, body := b.get(path)
+	policy := res.Header.Get("Content-Security-Policy")
+	if !strings.Contains(policy, "default-src 'self'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") {
+		t.Errorf("GET %s: Content-Security-Policy %q", path, policy)
+	}
+	if got := res.Header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("GET %s: Cache-Control %q", path, got)
+	}
+	doc, err := html.Parse(strings.NewReader(body))
+	must(t, err)
+	ids := map[string]bool{}
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
 		}
-		if got := res.Header.Get("Cache-Control"); got != "no-store" {
-			t.Errorf("GET %s: Cache-Control %q", c.path, got)
+		if n.Data == "style" || n.Data == "script" && n.FirstChild != nil {
+			t.Errorf("GET %s: inline %s", path, n.Data)
 		}
-		doc, err := html.Parse(strings.NewReader(body))
-		must(t, err)
-		ids := map[string]bool{}
-		for n := range doc.Descendants() {
-			if n.Type != html.ElementNode {
-				continue
-			}
-			if n.Data == "style" || n.Data == "script" && n.FirstChild != nil {
-				t.Errorf("GET %s: inline %s", c.path, n.Data)
-			}
-			for _, a := range n.Attr {
-				local := strings.HasPrefix(a.Val, "/") && !strings.HasPrefix(a.Val, "//") || strings.HasPrefix(a.Val, "#")
-				switch {
-				case a.Key == "style", strings.HasPrefix(a.Key, "on"), strings.HasPrefix(a.Key, "hx-on"):
-					t.Errorf("GET %s: <%s %s=%q>", c.path, n.Data, a.Key, a.Val)
-				case (a.Key == "src" || a.Key == "href" || a.Key == "action") && !local:
-					t.Errorf("GET %s: <%s %s=%q> is not of this host", c.path, n.Data, a.Key, a.Val)
-				case a.Key == "id" && ids[a.Val]:
-					t.Errorf("GET %s: two elements have the id %q", c.path, a.Val)
-				case a.Key == "id":
-					ids[a.Val] = true
-				}
+		for _, a := range n.Attr {
+			local := strings.HasPrefix(a.Val, "/") && !strings.HasPrefix(a.Val, "//") || strings.HasPrefix(a.Val, "#")
+			switch {
+			case a.Key == "style", strings.HasPrefix(a.Key, "on"), strings.HasPrefix(a.Key, "hx-on"):
+				t.Errorf("GET %s: <%s %s=%q>", path, n.Data, a.Key, a.Val)
+			case (a.Key == "src" || a.Key == "href" || a.Key == "action") && !local:
+				t.Errorf("GET %s: <%s %s=%q> is not of this host", path, n.Data, a.Key, a.Val)
+			case a.Key == "id" && ids[a.Val]:
+				t.Errorf("GET %s: two elements have the id %q", path, a.Val)
+			case a.Key == "id":
+				ids[a.Val] = true
 			}
 		}
 	}
