@@ -19,6 +19,7 @@ const ackAge = 5 * time.Second
 type everywhere struct {
 	*link.Hub
 	serving *serving.Engine
+	told    *told
 }
 
 // Observe is, for the exposure of a flag, what is in force here and in every data plane that serves it.
@@ -44,6 +45,8 @@ func (e everywhere) Observe(unit, service string) (fleet.ServiceStatus, time.Tim
 		status.Generation = min(status.Generation, told.Generation)
 		status.Users = append(status.Users, told.Users...)
 	}
+	e.told.seen(service, status.Generation, now)
+	status.Users = append(status.Users, e.told.users(service)...)
 	return status, now
 }
 

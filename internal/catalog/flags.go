@@ -6,6 +6,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
@@ -61,6 +62,9 @@ func (c *Catalog) resolveFlag(ctx context.Context, name string) (resource.Resolv
 		return none, err
 	}
 	resolved.Kind, resolved.Baseline, resolved.Control, resolved.Counts = rollout.KindFlag, f.Baseline(subject.Environment), plan.Control, f.Counts
+	if f.Counts == "" {
+		resolved.Gates = slices.DeleteFunc(slices.Clone(resolved.Gates), unseen)
+	}
 	if f.Counts != "" { // what stops the service's changes stops its flags'
 		if resolved.Freezes, err = c.freezes(ctx, f.Counts, meta.Labels); err != nil {
 			return none, err
@@ -77,6 +81,11 @@ func (c *Catalog) resolveFlag(ctx context.Context, name string) (resource.Resolv
 		resolved.Reach = reach + 1
 	}
 	return resolved, nil
+}
+
+// unseen reports whether a gate judges what only a gateway sees: how long requests take.
+func unseen(g resource.Gate) bool {
+	return g.Signal == health.SignalLatency || g.Signal == health.SignalQuantile
 }
 
 // exposedFlag is a definition with what its set says for all.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/switchboard"
 )
 
@@ -202,7 +204,11 @@ and a flag without either is disabled, so that callers use their own defaults. N
 		Example: "  ringfence flags off shop/new-checkout --reason \"carts are lost\"",
 	}, func(cmd *cobra.Command, s flag.Subject) error {
 		off, err := ask(cmd.Context(), e, func(ctx context.Context, c *client.Client) (switchboard.Off, error) {
-			return c.SwitchOff(ctx, s.Set, s.Key, wire.FlagAction{Environment: s.Environment, Reason: reason})
+			off, err := c.SwitchOff(ctx, s.Set, s.Key, wire.FlagAction{Environment: s.Environment, Reason: reason})
+			if err != nil || off.Rollout == nil {
+				return off, err
+			}
+			return off, inForce(ctx, c, off.Rollout)
 		})
 		if err != nil {
 			return err
@@ -214,13 +220,39 @@ and a flag without either is disabled, so that callers use their own defaults. N
 			case "nothing":
 				fmt.Fprintf(w, "%s/%s is disabled in %s already\n", s.Set, s.Key, s.Environment)
 			default:
-				fmt.Fprintf(w, "%s: everyone goes back to %s\n", off.Rollout.ID, backTo(off))
+				word := "everyone goes back to"
+				if off.Rollout.Phase.Ended() {
+					word = "everyone is back at"
+				}
+				fmt.Fprintf(w, "%s: %s %s\n", off.Rollout.ID, word, backTo(off))
 			}
 		})
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record")
 	_ = cmd.MarkFlagRequired("reason") // the flag is there: it was added above
 	return cmd
+}
+
+// inForce waits until a rollout that takes a variant back has ended: it takes well under a second, unless a data plane that
+// serves flags does not answer. Then it is left to go on.
+func inForce(ctx context.Context, c *client.Client, s *rollout.State) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		now, err := c.Rollout(ctx, s.ID)
+		if err == nil {
+			*s = now.Rollout
+		}
+		if ctx.Err() != nil || err == nil && s.Phase.Ended() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 }
 
 func backTo(off switchboard.Off) string {
