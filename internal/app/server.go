@@ -141,14 +141,15 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.hub = link.NewHub(s.store, controller.KindDesired, func() { s.controller.Wake() })
 	s.serving = serving.New(serving.Options{Store: s.store, Desired: controller.KindDesired, HeadKind: catalog.HeadKind, HeadName: catalog.HeadName, Logger: c.Logger,
 		Changed: func() { s.controller.Wake() }})
-	s.checks = check.NewPool(check.New(check.Options{Commands: filepath.Join(c.Data, "commands")}).Run)
-	s.controller = controller.New(controller.Options{
-		Store: s.store, Fleet: everywhere{s.hub, s.serving}, Metrics: counting{s.metrics}, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
-		Logger: c.Logger, Interval: c.Step,
-	})
 	if err := s.openEvents(ctx); err != nil {
 		return nil, err
 	}
+	s.checks = check.NewPool(check.New(check.Options{Commands: filepath.Join(c.Data, "commands")}).Run)
+	told := newTold(counting{s.metrics}, s.events, s.serving)
+	s.controller = controller.New(controller.Options{
+		Store: s.store, Fleet: everywhere{s.hub, s.serving, told}, Metrics: told, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
+		Logger: c.Logger, Interval: c.Step,
+	})
 	s.board = s.newBoard()
 	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Choices: serving.KindChoices,
 		Every: 60 * c.Step, Logger: c.Logger})
