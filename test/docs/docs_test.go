@@ -157,7 +157,7 @@ func (r *reader) start() {
 	}
 }
 
-var port = regexp.MustCompile(`\b(?:localhost|127\.0\.0\.1):(7400|7401|8080)\b|(\.localhost):8080\b`)
+var port = regexp.MustCompile(`\b(?:localhost|127\.0\.0\.1):(7400|7401|7402|8080)\b|(\.localhost):8080\b`)
 
 // here puts the sandbox's ports where the page has those that Ringfence takes by itself.
 func (r *reader) here(text string) string {
@@ -171,6 +171,8 @@ func (r *reader) here(text string) string {
 			return strings.TrimSuffix(at, ":8080") + gateway
 		case strings.HasSuffix(at, ":7400"):
 			return strings.TrimPrefix(r.up.API, "http://")
+		case strings.HasSuffix(at, ":7402"):
+			return r.up.Flags
 		}
 		return strings.TrimPrefix(r.up.Admin, "http://")
 	})
