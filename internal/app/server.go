@@ -153,7 +153,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.board = s.newBoard()
 	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Choices: serving.KindChoices,
 		Every: 60 * c.Step, Logger: c.Logger})
-	s.serving.Experiments = s.lab
+	s.serving.Experiments, s.board.Experiments = s.lab, s.lab
 	return s, nil
 }
 
@@ -245,7 +245,7 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 // handler is the API, with Prometheus' query API and the pages for people beside it.
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
-		Catalog: s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: s.hub,
+		Catalog: s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: s.hub, Board: s.board,
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Metrics: charting{s.metrics}, Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})
