@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/flag"
@@ -62,5 +61,5 @@ func (e everywhere) Publish(unit string) {
 // newBoard makes where people act on flags.
 func (s *server) newBoard() *switchboard.Board {
 	return switchboard.New(switchboard.Options{Catalog: s.catalog, Rollouts: s.controller, Served: s.serving, Store: s.store, Choices: serving.KindChoices,
-		Usage: usage{s.events, s.since}, Holds: func(ctx context.Context, f flag.Subject) error { return s.lab.Holds(ctx, f) }})
+		Usage: usage{s.events, s.since}})
 }

@@ -55,6 +55,9 @@ func showRun(w io.Writer, r lab.Report) {
 		fmt.Fprintf(w, "  begin it with: ringfence experiment start %s\n", r.Run.Experiment)
 		return
 	}
+	if r.Edited {
+		fmt.Fprintf(w, "  it was declared otherwise since: that is for the next run\n")
+	}
 	fmt.Fprintf(w, "  %s: %s\n", c.bold(string(r.Report.Reading.Decision)), printable(r.Report.Reading.Why))
 	if r.Run.Reason != "" {
 		fmt.Fprintf(w, "  ended by %s: %s\n", printable(r.Run.EndedBy), printable(r.Run.Reason))

@@ -15,9 +15,9 @@ type Step struct {
 	Decides bool   `json:"decides" doc:"it is the one that decides"`
 }
 
-// Steps says, in words, what is asked in turn for a user, as far as the one that decides. What it says of prerequisites and
-// experiments is who is asked; their answer is in the evaluation.
-func (f *Definition) Steps(env string, live Live, user *exposure.Context) []Step {
+// Steps says, in words, what is asked in turn for a user, as far as the one that decides. What it says of prerequisites is who is
+// asked; their answer is in the evaluation. Users are placed as the flag's set says.
+func (f *Definition) Steps(env string, b exposure.Bucketing, live Live, user *exposure.Context) []Step {
 	var steps []Step
 	add := func(name, says string, decides bool) bool {
 		steps = append(steps, Step{name, says, decides})
@@ -46,7 +46,10 @@ func (f *Definition) Steps(env string, live Live, user *exposure.Context) []Step
 		return steps
 	}
 	if a, ok := live.Experiments[f.Key]; ok {
-		add("experiment", "experiment "+a.Experiment+" decides for those who take part", false)
+		if variant := a.gives(f.Key, b, user); variant != "" && add("experiment", "the user takes part in experiment "+a.Experiment+": variant "+variant, true) {
+			return steps
+		}
+		add("experiment", "the user takes no part in experiment "+a.Experiment, false)
 	}
 	for _, w := range f.Schedule {
 		if now := user.Timestamp; (w.From.IsZero() || now >= w.From.Unix()) && (w.Until.IsZero() || now < w.Until.Unix()) {
@@ -64,6 +67,16 @@ func (f *Definition) Steps(env string, live Live, user *exposure.Context) []Step
 	}
 	add("default", says, true)
 	return steps
+}
+
+// gives is what an experiment gives a user; "" for who takes no part.
+func (a Assignment) gives(key string, b exposure.Bucketing, user *exposure.Context) string {
+	who, err := a.Compile(key, b)
+	if err != nil {
+		return ""
+	}
+	variant, _ := who.Of(user)
+	return variant
 }
 
 // gives is what an exposure gives a user; "" for what the flag gives without it.

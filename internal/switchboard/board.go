@@ -47,15 +47,22 @@ type Usage interface {
 	Usage(ctx context.Context, env string) (asked map[string]time.Time, since time.Time, err error)
 }
 
+// Experiments are those that run: who takes part, by the subject of their flag, and why a flag must not be shown to more users
+// now.
+type Experiments interface {
+	Assignments(ctx context.Context) (all map[string]flag.Assignment, version string, err error)
+	Holds(ctx context.Context, s flag.Subject) error
+}
+
 // Options configure a board.
 type Options struct {
-	Catalog  Catalog
-	Rollouts Rollouts
-	Served   Served
-	Store    Store
-	Usage    Usage                                           // nil: nothing is known of it
-	Choices  string                                          // the kind of documents of users' choices
-	Holds    func(ctx context.Context, s flag.Subject) error // says why a flag must not be shown to more users now; nil: nothing does
+	Experiments Experiments // nil: none run
+	Catalog     Catalog
+	Rollouts    Rollouts
+	Served      Served
+	Store       Store
+	Usage       Usage  // nil: nothing is known of it
+	Choices     string // the kind of documents of users' choices
 }
 
 // Board is where people act on flags.

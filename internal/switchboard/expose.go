@@ -30,8 +30,8 @@ func (b *Board) Expose(ctx context.Context, actor string, o rollout.Order, now t
 	case !f.EnabledIn(s.Environment):
 		return rollout.State{}, errs.E(errs.Conflict, "flag %s/%s is disabled in %s", s.Set, s.Key, s.Environment).Next("enable it first: ringfence flags enable %s/%s", s.Set, s.Key)
 	}
-	if b.Holds != nil {
-		if err := b.Holds(ctx, s); err != nil {
+	if b.Experiments != nil {
+		if err := b.Experiments.Holds(ctx, s); err != nil {
 			return rollout.State{}, err
 		}
 	}

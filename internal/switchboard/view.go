@@ -245,7 +245,7 @@ func (b *Board) Explain(ctx context.Context, s flag.Subject, user *exposure.Cont
 			out.Ring, out.Side = sides.Ring(ring), side
 		}
 	}
-	out.Steps = f.Steps(s.Environment, live, user)
+	out.Steps = f.Steps(s.Environment, doc.Bucketing, live, user)
 	return out, nil
 }
 
@@ -255,7 +255,16 @@ func (b *Board) live(ctx context.Context, s flag.Subject, doc *flag.Document) (f
 	if err != nil {
 		return flag.Live{}, err
 	}
-	live := flag.Live{Exposures: exposed(doc, s.Set, s.Environment, feed), Choices: map[string]flag.Choices{}}
+	live := flag.Live{Exposures: exposed(doc, s.Set, s.Environment, feed), Choices: map[string]flag.Choices{}, Experiments: map[string]flag.Assignment{}}
+	if b.Experiments != nil {
+		run, _, err := b.Experiments.Assignments(ctx)
+		if err != nil {
+			return live, err
+		}
+		if a, ok := run[s.String()]; ok {
+			live.Experiments[s.Key] = a
+		}
+	}
 	choices, err := b.Store.Get(ctx, b.Choices, s.String())
 	if errs.Is(err, errs.Missing) {
 		return live, nil
