@@ -40,6 +40,7 @@ type rig struct {
 	up       *sandbox.Up
 	gateways map[string]string // by unit
 	admins   map[string]string
+	flags    map[string]string
 }
 
 // start runs the first unit with the control plane, as ringfence up does, and each other as a process of its own.
@@ -50,7 +51,7 @@ func start(t *testing.T, manifest string, units ...string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{T: t, up: up, gateways: map[string]string{units[0]: up.Gateway}, admins: map[string]string{units[0]: up.Admin}}
+	r := &rig{T: t, up: up, gateways: map[string]string{units[0]: up.Gateway}, admins: map[string]string{units[0]: up.Admin}, flags: map[string]string{units[0]: up.Flags}}
 	t.Cleanup(func() {
 		up.Stop()
 		if t.Failed() {
@@ -112,7 +113,7 @@ func (r *rig) join(unit string) {
 		if err := json.Unmarshal(b, &at); err != nil {
 			return err
 		}
-		r.gateways[unit], r.admins[unit] = at.Gateway, at.URL
+		r.gateways[unit], r.admins[unit], r.flags[unit] = at.Gateway, at.URL, at.Flags
 		return nil
 	})
 }
