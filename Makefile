@@ -38,6 +38,7 @@ check: assets ## gofmt, vet, staticcheck, architecture rules, unit tests
 
 test: build tools ## everything but the slow suites
 	@$(GO) test ./...
+	@$(MAKE) --no-print-directory test-openfeature
 
 test-openfeature: assets ## OpenFeature's Go SDK with others' providers against flags serve
 	@cd test/openfeature && $(GO) test ./...
