@@ -221,6 +221,25 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
+// Who uses a public package links what evaluates flags, and no server.
+func TestPublicPackagesAreLight(t *testing.T) {
+	checked := 0
+	for _, f := range read(t) {
+		if f.test || !strings.HasPrefix(f.path, "openfeature/") {
+			continue
+		}
+		checked++
+		for _, imp := range f.imports() {
+			if pkg, ok := own(imp); ok && pkg != "manifest" && !slices.Contains(pure, pkg) {
+				t.Errorf("%s: public, imports %s", f.path, imp)
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("there is no public package")
+	}
+}
+
 // No helper of tests is linked into the binary.
 func TestNoTestHelperInTheBinary(t *testing.T) {
 	for _, f := range read(t) {
