@@ -175,7 +175,7 @@ func (s *Server) drawRamp(ctx context.Context, p *flagPage, st rollout.State) er
 	}
 	verdict := rollout.Judge(st, ev)
 	rings := ringsOf(st, verdict, p.Now)
-	p.Ramp, p.RampTone, p.Got = &st, toneOf(st, verdict), s.exposedTo(st)
+	p.Ramp, p.RampTone, p.Got = &st, toneOf(st, verdict), s.exposedTo(ctx, st)
 	a := draw("rings", rings, p.RampTone, glyphOf(st, verdict), describe(st, rings), true)
 	a.Paint = paintsOf(p.View)[st.To]
 	p.Art = &a
@@ -381,20 +381,13 @@ func (p *flagPage) Other(key string) string {
 }
 
 // exposedTo counts the users who got what a rollout of a flag brings, those of the ring in trial as they are counted now.
-func (s *Server) exposedTo(st rollout.State) int64 {
+func (s *Server) exposedTo(ctx context.Context, st rollout.State) int64 {
 	users := map[string]int64{}
 	for _, stage := range st.Stages {
 		users[stage.Ring] = stage.Users
 	}
 	if !st.Phase.Ended() {
-		now := map[string]int64{}
-		status, _ := s.Hub.Observe(flag.Unit, st.Service)
-		for _, u := range status.Users {
-			if u.Version == st.To {
-				now[u.Ring] += u.Users
-			}
-		}
-		for ring, n := range now {
+		for ring, n := range s.flagUsers(ctx, st) {
 			users[ring] = max(users[ring], n)
 		}
 	}
@@ -403,6 +396,33 @@ func (s *Server) exposedTo(st rollout.State) int64 {
 		all += n
 	}
 	return all
+}
+
+// flagUsers counts the users who have got what a rollout of a flag brings, by ring: all who are told of, or those whom the data
+// planes of the service that judges it have seen.
+func (s *Server) flagUsers(ctx context.Context, st rollout.State) map[string]int64 {
+	counts := ""
+	if subject, err := flag.ParseSubject(st.Service); err == nil {
+		if set, err := s.Catalog.Get(ctx, resource.KindFlagSet, subject.Set); err == nil {
+			counts = headOf(set).service
+		}
+	}
+	most := map[string]int64{}
+	for _, units := range [][]string{{flag.Unit}, s.unitsOf(ctx, counts)} {
+		users := map[string]int64{}
+		for _, unit := range units {
+			status, _ := s.Hub.Observe(unit, st.Service)
+			for _, u := range status.Users {
+				if u.Version == st.To {
+					users[u.Ring] += u.Users
+				}
+			}
+		}
+		for ring, n := range users {
+			most[ring] = max(most[ring], n)
+		}
+	}
+	return most
 }
 
 // Flying says that a rollout is in flight.

@@ -236,7 +236,7 @@ func (s *Server) flagRow(ctx context.Context, one switchboard.View, plans map[st
 			if err != nil {
 				return row, err
 			}
-			state, row.Users = full, s.exposedTo(full)
+			state, row.Users = full, s.exposedTo(ctx, full)
 		}
 		tone := toneOf(state, "hold")
 		a := draw("flag-"+one.Rollout.ID, ringsOf(state, "hold", v.Now), tone, "", "", false)
@@ -313,8 +313,9 @@ func (s *Server) ringNames(ctx context.Context, plan string, known map[string][]
 
 // setHead is what of a set is to be known without judging its flags.
 type setHead struct {
-	name string
-	envs []string
+	name    string
+	service string // whose requests judge its flags
+	envs    []string
 }
 
 // setHeads are the declared sets with the environments that they name.
@@ -330,11 +331,12 @@ func (s *Server) setHeads(ctx context.Context) ([]setHead, error) {
 func headOf(r resource.Resource) setHead {
 	h := setHead{name: r.Metadata.Name}
 	var spec struct {
+		Service      string
 		Environments []string
 		Flags        json.RawMessage
 	}
 	_ = json.Unmarshal(r.Spec, &spec) // what cannot be read names no environment
-	if h.envs = spec.Environments; len(h.envs) > 0 {
+	if h.service, h.envs = spec.Service, spec.Environments; len(h.envs) > 0 {
 		return h
 	}
 	var flags map[string]struct{ Environments map[string]json.RawMessage }

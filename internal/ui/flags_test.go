@@ -129,7 +129,7 @@ func TestAFlag(t *testing.T) {
 	if strings.Contains(body, "do-off") {
 		t.Error("a viewer is offered to switch it off")
 	}
-	viewer.shows("/flags", "in ring canary", "baking")
+	viewer.shows("/flags", "in ring canary", "baking, 7 users")
 	viewer.shows("/flags/shop-flags/new-checkout?user=zoe", "<b>ring</b>", "does not have it yet", "decides")
 	viewer.shows("/flags/shop-flags/new-checkout?user=alice&context="+url.QueryEscape(`{"seats": 3}`), "in ring canary", "which is in trial")
 	viewer.holds("/flags/shop-flags/page-size?user=ann&context="+url.QueryEscape(`{"email":"ann@shop.example"}`), "TARGETING_MATCH", "huge", "<code>1000</code>")

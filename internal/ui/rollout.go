@@ -228,6 +228,9 @@ func (s *Server) measure(ctx context.Context, p *rolloutPage) {
 		}
 		p.Units = append(p.Units, unitView{Name: unit, Before: p.State.BeforeIn(unit), Exposed: p.exposedIn(unit), Slots: status.Slots, Seen: seen, Unseen: p.Now.Sub(seen) > unseen})
 	}
+	if p.Flag {
+		users = s.flagUsers(ctx, p.State)
+	}
 	rates := map[string]pair{}
 	if s.Metrics != nil {
 		step := time.Second

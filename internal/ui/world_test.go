@@ -102,7 +102,7 @@ func start(t *testing.T) *world {
 		},
 		Catalog: declared, Rollouts: w.Controller, Decisions: w.Controller, Plans: declared, Calendar: almanac{}, Store: w.Store, Notifier: w.Store, Access: access.Tokens{Store: w.Store},
 		Metrics: &metrics{}, Version: "test", Simulate: time.Minute, Now: func() time.Time { return time.Now().Add(time.Duration(w.late.Load())) },
-		Hub: hub{fleet.ServiceStatus{Name: "shop", Slots: []fleet.SlotStatus{{Version: "v1", Ready: 1, Wanted: 1, Failure: evil,
+		Hub: hub{fleet.ServiceStatus{Name: "shop", Users: []fleet.UserCount{{Ring: "canary", Version: "on", Users: 7}}, Slots: []fleet.SlotStatus{{Version: "v1", Ready: 1, Wanted: 1, Failure: evil,
 			Instances: []fleet.Instance{{ID: "shop/v1/1", PID: 4711, Address: "127.0.0.1:9", Ready: true, LastExit: evil}}}}}},
 	}
 	w.serveFlags(declared)
