@@ -63,6 +63,7 @@ type server struct {
 	catalog    *catalog.Catalog
 	hub        *link.Hub
 	serving    *serving.Engine
+	told       *told
 	events     *track.Store
 	since      time.Time // when events began to be told
 	board      *switchboard.Board
@@ -145,9 +146,9 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s.checks = check.NewPool(check.New(check.Options{Commands: filepath.Join(c.Data, "commands")}).Run)
-	told := newTold(counting{s.metrics}, s.events, s.serving)
+	s.told = newTold(counting{s.metrics}, s.events, s.serving)
 	s.controller = controller.New(controller.Options{
-		Store: s.store, Fleet: everywhere{s.hub, s.serving, told}, Metrics: told, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
+		Store: s.store, Fleet: everywhere{s.hub, s.serving, s.told}, Metrics: s.told, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
 		Logger: c.Logger, Interval: c.Step,
 	})
 	s.board = s.newBoard()
@@ -245,7 +246,7 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 // handler is the API, with Prometheus' query API and the pages for people beside it.
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
-		Catalog: s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: s.hub, Board: s.board,
+		Catalog: s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board,
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Metrics: charting{s.metrics}, Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})

@@ -3,6 +3,7 @@ package switchboard
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/audit"
@@ -66,10 +67,20 @@ type Options struct {
 }
 
 // Board is where people act on flags.
-type Board struct{ Options }
+type Board struct {
+	Options
+	mu   sync.Mutex
+	sets map[string]readSet // sets as last read, by name
+}
+
+// readSet is a set that was read, and of what.
+type readSet struct {
+	spec string
+	doc  *flag.Document
+}
 
 // New makes a board.
-func New(o Options) *Board { return &Board{o} }
+func New(o Options) *Board { return &Board{Options: o, sets: map[string]readSet{}} }
 
 // set reads a declared set.
 func (b *Board) set(ctx context.Context, name string) (resource.Resource, *flag.Document, error) {
@@ -77,7 +88,15 @@ func (b *Board) set(ctx context.Context, name string) (resource.Resource, *flag.
 	if err != nil {
 		return r, nil, err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := b.sets[name]; last.doc != nil && last.spec == string(r.Spec) {
+		return r, last.doc, nil
+	}
 	doc, problems := flag.Of(r)
+	if doc != nil {
+		b.sets[name] = readSet{string(r.Spec), doc}
+	}
 	if doc == nil {
 		return r, nil, errs.Wrap(errs.Internal, resource.Refuse(problems), "flag set %s is damaged", name)
 	}

@@ -288,3 +288,20 @@ func TestExplain(t *testing.T) {
 	_, err = w.Explain(t.Context(), flag.Subject{Set: "shop", Key: "new", Environment: "nowhere"}, ann)
 	w.refused(errs.Missing, err, "has no environment")
 }
+
+// A set as it shall be may say null, for which a patch has no word.
+func TestProposeNull(t *testing.T) {
+	w := start(t)
+	spec := strings.Replace(declared, `"defaultVariant":"small"`, `"defaultVariant":null`, 1)
+	e, err := w.Propose(t.Context(), "user:ann", resource.Resource{APIVersion: resource.APIVersion, Kind: resource.KindFlagSet, Metadata: resource.Metadata{Name: "shop"}, Spec: json.RawMessage(spec)}, "none", now)
+	if err != nil || e.Request == nil {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if r, err := w.Review(t.Context(), "user:bob", e.Request.ID, "", false, now); err != nil || r.State != switchboard.Applied {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	r, err := w.catalog.Get(t.Context(), resource.KindFlagSet, "shop")
+	if err != nil || !strings.Contains(string(r.Spec), `"defaultVariant":null`) {
+		t.Errorf("%s, %v", r.Spec, err)
+	}
+}

@@ -14,7 +14,8 @@ import (
 // Edit is a change of a declared set.
 type Edit struct {
 	Set    string
-	Patch  map[string]any // a JSON merge patch of the set's spec: null takes a field away
+	Patch  map[string]any  // a JSON merge patch of the set's spec: null takes a field away
+	Spec   json.RawMessage // the whole spec as it shall be, in place of a patch
 	Reason string
 
 	unreviewed bool
@@ -49,7 +50,7 @@ func (b *Board) edit(ctx context.Context, actor string, e Edit, now time.Time) (
 	if err != nil {
 		return out, err
 	}
-	after, err := patched(before, e.Patch)
+	after, err := e.on(before)
 	if err != nil {
 		return out, err
 	}
@@ -73,6 +74,19 @@ func (b *Board) edit(ctx context.Context, actor string, e Edit, now time.Time) (
 // EditFlag is Edit of one flag; with it a new one can be made.
 func (b *Board) EditFlag(ctx context.Context, actor, set, key string, patch map[string]any, reason string, now time.Time) (Edited, error) {
 	return b.Edit(ctx, actor, Edit{Set: set, Patch: map[string]any{"flags": map[string]any{key: patch}}, Reason: reason}, now)
+}
+
+// on is a set with the edit in it.
+func (e Edit) on(r resource.Resource) (resource.Resource, error) {
+	if e.Spec == nil {
+		return patched(r, e.Patch)
+	}
+	tree, err := treeOf(e.Spec)
+	if err != nil {
+		return r, errs.Wrap(errs.Invalid, err, "the set")
+	}
+	r.Spec, err = json.Marshal(tree)
+	return r, err
 }
 
 // patched is a set with a merge patch in it.

@@ -32,6 +32,7 @@ type Request struct {
 	Set          string             `json:"set"`
 	Environments []string           `json:"environments" doc:"those whose reviewers are asked"`
 	Patch        json.RawMessage    `json:"patch" doc:"a JSON merge patch of the set's spec"`
+	Spec         json.RawMessage    `json:"spec,omitempty" doc:"the whole spec, where a patch cannot say it"`
 	Changes      []resource.Change  `json:"changes" doc:"the fields that differed when it was made"`
 	Reason       string             `json:"reason,omitempty"`
 	By           string             `json:"by"`
@@ -57,12 +58,12 @@ func (b *Board) request(ctx context.Context, actor string, e Edit, envs []string
 		return nil, err
 	}
 	for _, r := range last {
-		if r.State == Open && r.By == actor && string(r.Patch) == string(patch) {
+		if r.State == Open && r.By == actor && string(r.Patch) == string(patch) && string(r.Spec) == string(e.Spec) {
 			return &r, nil
 		}
 	}
 	slices.Sort(envs)
-	r := Request{ID: fmt.Sprintf("%s-%d", e.Set, len(last)+1), Set: e.Set, Environments: envs, Patch: patch, Changes: changes, Reason: e.Reason, By: actor, At: now.UTC(), State: Open}
+	r := Request{ID: fmt.Sprintf("%s-%d", e.Set, len(last)+1), Set: e.Set, Environments: envs, Patch: patch, Spec: e.Spec, Changes: changes, Reason: e.Reason, By: actor, At: now.UTC(), State: Open}
 	if err := b.save(ctx, r, 0, "change.requested", actor, e.Reason, now); err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func (r Request) fits(now resource.Resource) bool {
 	if json.Unmarshal(r.Patch, &patch) != nil {
 		return false
 	}
-	after, err := patched(now, patch)
+	after, err := Edit{Patch: patch, Spec: r.Spec}.on(now)
 	if err != nil {
 		return false
 	}
@@ -282,7 +283,7 @@ func (b *Board) carryOut(ctx context.Context, actor, reason string, r Request, r
 	if err := json.Unmarshal(r.Patch, &patch); err != nil {
 		return r, errs.Wrap(errs.Internal, err, "change request %s is damaged", r.ID)
 	}
-	if _, err := b.Edit(ctx, r.By, Edit{Set: r.Set, Patch: patch, Reason: r.Reason, reviewed: true}, now); err != nil {
+	if _, err := b.Edit(ctx, r.By, Edit{Set: r.Set, Patch: patch, Spec: r.Spec, Reason: r.Reason, reviewed: true}, now); err != nil {
 		return r, err
 	}
 	r.State, r.Ended = Applied, now.UTC()

@@ -180,5 +180,9 @@ func (b *Board) Propose(ctx context.Context, actor string, after resource.Resour
 		return Edited{}, errs.Wrap(errs.Invalid, err, "the set")
 	}
 	patch, _ := difference(was, is).(map[string]any)
-	return b.Edit(ctx, actor, Edit{Set: after.Metadata.Name, Patch: patch, Reason: reason}, now)
+	e := Edit{Set: after.Metadata.Name, Patch: patch, Reason: reason}
+	if got, err := patched(before, patch); err != nil || len(resource.Changes(&got, &after)) > 0 {
+		e.Patch, e.Spec = nil, after.Spec // a patch has no word for null
+	}
+	return b.Edit(ctx, actor, e, now)
 }
