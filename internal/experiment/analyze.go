@@ -66,6 +66,7 @@ type Progress struct {
 	Users   int64   `json:"users"`
 	Planned int64   `json:"planned,omitempty"`
 	Share   float64 `json:"share,omitempty"` // of the plan, in the variant that is furthest behind
+	Each    []int64 `json:"each,omitempty"`  // users, as the variants
 }
 
 // Report is what is known of an experiment.
@@ -91,7 +92,7 @@ func Analyze(spec Spec, data Data) (Report, error) {
 	}
 	shares := spec.weights()
 	r := Report{Method: spec.Method, Alpha: spec.Alpha, Mismatch: CheckShares(data.Users, shares),
-		Multiple: CheckMultiple(data.Multiple, data.Users), Progress: Progress{Planned: spec.Planned, Share: math.Inf(1)}}
+		Multiple: CheckMultiple(data.Multiple, data.Users), Progress: Progress{Planned: spec.Planned, Share: math.Inf(1), Each: data.Users}}
 	for i, n := range data.Users {
 		r.Progress.Users += n
 		if spec.Planned > 0 {

@@ -38,8 +38,11 @@ type Confidence struct {
 	High   float64 `json:"high"`
 }
 
-// defaultWeeks is how long an experiment runs that does not say it.
-const defaultWeeks = 4 * 7 * 24 * time.Hour
+// What an experiment has that does not say it.
+const (
+	DefaultDuration = 4 * 7 * 24 * time.Hour
+	DefaultEffect   = 0.05 // the smallest one worth seeing, relative
+)
 
 // specOf is the experiment as statistics see it.
 func specOf(e resource.Experiment, planned int64) experiment.Spec {
@@ -50,7 +53,7 @@ func specOf(e resource.Experiment, planned int64) experiment.Spec {
 	}
 	names := map[string]bool{}
 	s.Primary = metricOf(e.Primary, names)
-	s.Primary.MDE = cmp.Or(e.Primary.MinimumEffect, 0.05)
+	s.Primary.MDE = cmp.Or(e.Primary.MinimumEffect, DefaultEffect)
 	for _, m := range e.Secondary {
 		s.Secondary = append(s.Secondary, metricOf(m, names))
 	}
@@ -178,7 +181,7 @@ func (r Run) word(report experiment.Report, now time.Time) experiment.Reading {
 	case is.Decision == experiment.Broken || harmed(report) != "":
 	case r.Spec.Method == string(experiment.Welch) && (was.Decision == experiment.Ship || was.Decision == experiment.Stop):
 		return was
-	case is.Decision == experiment.KeepRunning && now.After(r.Started.Add(r.Spec.MaxDuration.D(defaultWeeks))):
+	case is.Decision == experiment.KeepRunning && now.After(r.Started.Add(r.Spec.MaxDuration.D(DefaultDuration))):
 		is.Decision, is.Why = experiment.Stop, "its time is over: "+is.Why
 	}
 	return is

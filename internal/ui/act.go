@@ -28,7 +28,12 @@ type question struct {
 	To        string // where the answer is sent, when that is not the page's own path
 	Tick      string // what may be said besides
 	Ticked    bool
+	Inputs    []input // numbers that may be given
+	Silent    bool    // no reason is asked for
 }
+
+// input is a field of a question.
+type input struct{ Name, Label, Help, Note, Value string }
 
 type confirmPage struct {
 	*visit
@@ -91,6 +96,9 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, v *visit, d deed) e
 		return err
 	}
 	t := s.troubleOf(r, err)
+	for i, in := range q.Inputs {
+		q.Inputs[i].Value = clip(r.PostFormValue(in.Name), 100)
+	}
 	q.Choice, q.Ticked = clip(r.PostFormValue("choice"), 100), r.PostFormValue("tick") != ""
 	v.Title = q.Ask
 	s.notice(r.Context(), v)

@@ -26,7 +26,7 @@ type experimentPage struct {
 	Headline string
 	Told     string
 	Alarms   []alarm
-	Users    sample
+	Users    headcount
 	Shares   []armShare
 	Groups   []metricGroup
 	Facts    []fact
@@ -176,7 +176,7 @@ func (p *experimentPage) facts() {
 
 // measured draws the users and the metrics.
 func (p *experimentPage) measured(paint func(string) string) {
-	p.Users = sampleOf(p.Run, p.Report.Progress)
+	p.Users = headcountOf(p.Run, p.Report.Progress)
 	whole, weights := 0, make([]int, len(p.Spec.Variants))
 	for i, a := range p.Spec.Variants {
 		weights[i] = max(1, a.Weight)
@@ -190,7 +190,7 @@ func (p *experimentPage) measured(paint func(string) string) {
 		}
 		p.Shares = append(p.Shares, one)
 	}
-	scale := scaleOf(p.Report.Metrics)
+	scale := forestOf(p.Report.Metrics)
 	for _, g := range []metricGroup{
 		{Role: string(experiment.Primary), Title: "Primary metric", Note: "decides"},
 		{Role: string(experiment.Guardrail), Title: "Guardrails", Note: "one that is harmed ends the experiment by itself"},

@@ -30,8 +30,8 @@ const forestWidth = 240.0
 // forestScale is how long effects are drawn: from the zero in the middle to the edge.
 type forestScale map[experiment.Difference]float64
 
-// scaleOf is one scale for all metrics of a kind of difference. What the primary metrics leave far behind is cut at the edge.
-func scaleOf(metrics []experiment.MetricReport) forestScale {
+// forestOf is one scale for all metrics of a kind of difference. What the primary metrics leave far behind is cut at the edge.
+func forestOf(metrics []experiment.MetricReport) forestScale {
 	most, primary := forestScale{}, forestScale{}
 	for _, m := range metrics {
 		for _, c := range m.Treatments {
@@ -74,7 +74,7 @@ func (s forestScale) at(d experiment.Difference, x float64) (float64, bool) {
 func effectsOf(m experiment.MetricReport, paint func(variant string) string, scale forestScale) []effectView {
 	var all []effectView
 	for _, c := range m.Treatments {
-		e := effectView{Comparison: c, Paint: paint(c.Variant), Was: valueOf(m, c.Control), Is: valueOf(m, c.Value)}
+		e := effectView{Comparison: c, Paint: paint(c.Variant), Was: metricValue(m, c.Control), Is: metricValue(m, c.Value)}
 		e.Tone, e.Word = stateWord(c.State)
 		if c.Effect == nil || c.CI == nil {
 			e.Effect, e.Title = "–", sentenceCase(c.Problem)
@@ -135,8 +135,8 @@ func sureOf(c experiment.Comparison) string {
 	return ""
 }
 
-// valueOf is a metric as people read it: a share in percent, all else as a number.
-func valueOf(m experiment.MetricReport, x *float64) string {
+// metricValue is a metric as people read it: a share in percent, all else as a number.
+func metricValue(m experiment.MetricReport, x *float64) string {
 	switch {
 	case x == nil:
 		return "–"

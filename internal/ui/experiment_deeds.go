@@ -42,7 +42,7 @@ func (s *Server) startExperiment() deed {
 			if err != nil {
 				return q, err
 			}
-			q.Ask, q.Button = "Begin "+run.Experiment+"?", "Begin"
+			q.Ask, q.Button, q.Silent = "Begin "+run.Experiment+"?", "Begin", true
 			q.Text = "From now on users who take part get their variants of " + spec.Flag + " by chance: " + takesPart(spec) + "."
 			if spec.Users == 0 {
 				q.Text += " With what is known of " + cmp.Or(spec.Primary.Name, spec.Primary.Event) + ", it is planned how many users it takes to see " + effectWanted(spec) + "."
@@ -58,7 +58,6 @@ func (s *Server) startExperiment() deed {
 			_, err = s.Lab.Start(r.Context(), v.Who.Actor(), r.PathValue("experiment"), baseline, v.Now)
 			return err
 		},
-		silent: true,
 	}
 }
 

@@ -41,7 +41,7 @@ type experimentRow struct {
 	Link    string
 	Tone    string
 	Word    string // what it comes to
-	Users   sample
+	Users   headcount
 	Primary string
 	Effects []effectView
 }
@@ -66,10 +66,10 @@ func (s *Server) experiments(w http.ResponseWriter, r *http.Request, v *visit) e
 			p.Running++
 		}
 		if run.Report != nil {
-			row.Users = sampleOf(run, run.Report.Progress)
+			row.Users = headcountOf(run, run.Report.Progress)
 			primary := run.Report.Metrics[0]
 			row.Primary = primary.Name
-			row.Effects = effectsOf(primary, func(string) string { return "" }, scaleOf([]experiment.MetricReport{primary}))
+			row.Effects = effectsOf(primary, func(string) string { return "" }, forestOf([]experiment.MetricReport{primary}))
 		}
 		p.Rows = append(p.Rows, row)
 	}
@@ -103,15 +103,15 @@ func wordOf(run lab.Run, report *experiment.Report) (tone, word string) {
 	}
 }
 
-// sample is how far the users are beside the plan.
-type sample struct {
+// headcount is how far the users are beside the plan.
+type headcount struct {
 	Users, Planned int64
 	Share          float64 // of the plan, in the variant furthest behind; of the time when nothing is planned
 	X              float64 // of 100
 }
 
-func sampleOf(run lab.Run, p experiment.Progress) sample {
-	return sample{Users: p.Users, Planned: p.Planned, Share: p.Share, X: 100 * min(1, max(0, p.Share))}
+func headcountOf(run lab.Run, p experiment.Progress) headcount {
+	return headcount{Users: p.Users, Planned: p.Planned, Share: p.Share, X: 100 * min(1, max(0, p.Share))}
 }
 
 // subjectOfExperiment is the flag that it is about.

@@ -54,15 +54,15 @@ type topic struct{ kind, name string }
 
 func topicOf(s string) (topic, error) {
 	kind, name, _ := strings.Cut(s, "/")
-	if (kind == "all" || kind == "flags") && name == "" || (kind == "rollout" || kind == "service" || kind == "flag") && name != "" && len(name) <= 1400 {
+	if (kind == "all" || kind == "flags" || kind == "experiments") && name == "" || (kind == "rollout" || kind == "service" || kind == "flag" || kind == "experiment") && name != "" && len(name) <= 1400 {
 		return topic{kind, name}, nil
 	}
-	return topic{}, errs.E(errs.Invalid, "topic: expected all, flags, rollout/…, service/… or flag/…")
+	return topic{}, errs.E(errs.Invalid, "topic: expected all, flags, experiments, rollout/…, service/…, flag/… or experiment/…")
 }
 
 // subject is which events change a page; "" for all, also for a service, whose rollouts have subjects of their own.
 func (t topic) subject() string {
-	if t.kind == "rollout" {
+	if t.kind == "rollout" || t.kind == "experiment" {
 		return t.kind + "/" + t.name
 	}
 	return ""
@@ -134,8 +134,11 @@ func (s *Server) changed() <-chan struct{} {
 
 // moving says whether a rollout that the page shows is in flight.
 func (s *Server) moving(ctx context.Context, t topic) bool {
-	if t.kind == "flags" {
+	switch t.kind {
+	case "flags":
 		return s.movingFlag(ctx)
+	case "experiment", "experiments": // read now and then
+		return false
 	}
 	if t.kind != "all" {
 		state, err := s.Rollouts.Find(ctx, t.name)

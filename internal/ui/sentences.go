@@ -51,6 +51,8 @@ func among(entries []entry) []entry {
 			entries[i].Of = strings.ReplaceAll(name, ":", "/")
 		case "change-request":
 			entries[i].Of = "review"
+		case "experiment":
+			entries[i].Of = name
 		case "release":
 			entries[i].Of, _, _ = strings.Cut(name, "/")
 		case "token", "ui", "api":
@@ -92,6 +94,8 @@ func linkOf(subject string) string {
 		return pageOf("flag:" + name)
 	case "change-request":
 		return "/change-requests#" + name
+	case "experiment":
+		return experimentURL(name, "")
 	case "freeze", "line":
 		return "/calendar"
 	}
@@ -116,6 +120,9 @@ func toldOf(out *entry) string {
 			out.Gates = gatesOf(fmt.Sprintf("event-%d", out.Seq), e.Gates, "new", "stable")
 		}
 		return toldOfRollout(out, e, name)
+	}
+	if kind == "experiment" && strings.HasPrefix(out.Type, "experiment.") {
+		return toldOfExperiment(out, name)
 	}
 	who := person(out.Actor)
 	switch out.Type {

@@ -20,6 +20,7 @@ type Options struct {
 	Plans     Plans
 	Calendar  Calendar
 	Board     Board // nil: there are no pages of flags
+	Lab       Lab   // nil: there are no pages of experiments
 	Hub       Hub
 	Store     Store
 	Notifier  Notifier // nil: pages look for new events by themselves
@@ -94,6 +95,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
 	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))
 	s.flagRoutes()
+	s.experimentRoutes()
 	for _, verb := range rollout.Verbs {
 		s.deed("/rollouts/{rollout}/"+string(verb), s.command(verb))
 	}

@@ -31,6 +31,7 @@ type visit struct {
 	Asks    int          // approvals that are waited for
 	Changes int          // change requests that wait for reviewers
 	Flags   bool         // there are pages of flags
+	Labs    bool         // there are pages of experiments
 	Onward  string       // where one is led when something was done, when not back
 	id      string       // of the session
 }
@@ -66,6 +67,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 			return err
 		}
 		v.id, v.Who, v.Form, v.Flags = id, who, formToken(id), s.Board != nil
+		v.Labs = s.Lab != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err

@@ -125,7 +125,7 @@
     var second = Date.now() - waiting < 1200;
     waiting = 0;
     if (second && e.key === "o") { location.href = "/"; return; }
-    var to = second && { e: "/events", a: "/approvals", c: "/calendar", p: "/plans", f: "/flags", r: "/change-requests" }[e.key];
+    var to = second && { e: "/events", a: "/approvals", c: "/calendar", p: "/plans", f: "/flags", x: "/experiments", r: "/change-requests" }[e.key];
     if (to) { location.href = to; return; }
     if (e.key === "g") { waiting = Date.now(); return; }
     if (e.key === "?") { $("help").showModal(); return; }
