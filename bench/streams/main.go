@@ -1,6 +1,7 @@
-// Command streams measures how soon an off switch reaches everyone who listens: it starts `ringfence flags serve` on a file, opens streams of
-// both kinds, OFREP's and flagd's events, flips the flag in the file, and tells how long after that each stream said so. The
-// fifth of a second within which files are looked at again is part of it.
+// Command streams measures how soon an off switch reaches everyone who listens, on streams of both kinds, OFREP's and flagd's
+// events: of `ringfence flags serve` when the file changes, with the fifth of a second within which files are looked at
+// again; and of a data plane when somebody switches a flag off at its control plane, with all that is recorded and
+// acknowledged in between. A stream counts by the last that it says of a change.
 //
 //	make build && go run ./bench/streams -streams 10000
 package main
@@ -8,13 +9,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -25,55 +25,39 @@ import (
 	"connectrpc.com/connect"
 )
 
-const text = `{"flags": {"checkout": {"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "%s"}}}`
-
 func main() {
 	streams := flag.Int("streams", 10_000, "open at the same time")
 	rounds := flag.Int("rounds", 5, "how often the flag is flipped")
 	binary := flag.String("binary", "bin/ringfence", "to measure")
 	flag.Parse()
-	for _, kind := range []string{"OFREP", "evaluation"} {
-		if err := measure(*binary, kind, *streams, *rounds); err != nil {
+	for _, begin := range []func(binary string) (*plant, error){
+		func(b string) (*plant, error) { return serve(b, "OFREP") }, func(b string) (*plant, error) { return serve(b, "evaluation") },
+		func(b string) (*plant, error) { return whole(b, false) }, func(b string) (*plant, error) { return whole(b, true) },
+	} {
+		p, err := begin(*binary)
+		if err == nil {
+			err = errors.Join(measure(p, *streams, *rounds), p.close())
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 	}
 }
 
-func flip(path, to string) error {
-	if err := os.WriteFile(path+".new", fmt.Appendf(nil, text, to), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+// heard is a stream that said something.
+type heard struct {
+	stream int
+	at     time.Time
 }
 
-func measure(binary, kind string, streams, rounds int) error {
-	dir, err := os.MkdirTemp("", "ringfence-streams-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "flags.json")
-	if err := flip(path, "on"); err != nil {
-		return err
-	}
-	server := exec.Command(binary, "flags", "serve", "--config", path, "--port", "0", "--management-port", "0", "--sync-port", "0", "--ofrep-port", "0")
-	out, err := server.StdoutPipe()
-	if err == nil {
-		err = server.Start()
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { _ = server.Process.Kill(); _ = server.Wait() }()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		return err
-	}
-	at := "http://" + regexp.MustCompile(kind + ` ([0-9.:]+)`).FindStringSubmatch(line)[1]
+// quiet is how long no stream says anything after a change when all have said what there is to say.
+const quiet = time.Second
+
+func measure(p *plant, streams, rounds int) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	told := make(chan time.Time, streams)
+	told := make(chan heard, 4*streams)
 	var ready sync.WaitGroup
 	slots := make(chan struct{}, 200) // so that not all connect at once
 	for i := range streams {
@@ -81,36 +65,50 @@ func measure(binary, kind string, streams, rounds int) error {
 		slots <- struct{}{}
 		go func() {
 			up := sync.OnceFunc(func() { <-slots; ready.Done() })
-			if kind == "OFREP" {
-				err := sse(ctx, at, up, told)
-				complain(ctx, err)
+			say := func() { told <- heard{i, time.Now()} }
+			if p.events {
+				complain(ctx, events(ctx, p.at, i, up, say))
 				return
 			}
-			complain(ctx, events(ctx, at, i, up, told))
+			complain(ctx, sse(ctx, p.at, up, say))
 		}()
 	}
 	ready.Wait()
 	for round := range rounds {
 		to := [...]string{"off", "on"}[round%2]
 		start := time.Now()
-		if err := flip(path, to); err != nil {
+		if err := p.flip(to); err != nil {
 			return err
 		}
-		took := make([]time.Duration, streams)
-		for i := range took {
-			select {
-			case t := <-told:
-				took[i] = t.Sub(start)
-			case <-time.After(20 * time.Second):
-				return fmt.Errorf("%s: only %d of %d streams told of the change", kind, i, streams)
-			}
+		took, err := listen(told, streams, start)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		slices.Sort(took)
-		fmt.Printf("%-10s %d streams: first %s, half %s, p99 %s, all %s\n", kind, streams, took[0].Round(time.Millisecond), took[streams/2].Round(time.Millisecond),
+		fmt.Printf("%-24s %d streams, switched %-3s: first %s, half %s, p99 %s, all %s\n", p.name, streams, to, took[0].Round(time.Millisecond), took[streams/2].Round(time.Millisecond),
 			took[streams*99/100].Round(time.Millisecond), took[streams-1].Round(time.Millisecond))
-		time.Sleep(time.Second) // the next change is another
 	}
 	return nil
+}
+
+// listen is how long after start each stream had said its last, sorted.
+func listen(told <-chan heard, streams int, start time.Time) ([]time.Duration, error) {
+	last := make(map[int]time.Duration, streams)
+	for {
+		wait := quiet
+		if len(last) < streams {
+			wait = 20 * time.Second
+		}
+		select {
+		case h := <-told:
+			last[h.stream] = max(last[h.stream], h.at.Sub(start))
+			continue
+		case <-time.After(wait):
+		}
+		if len(last) < streams {
+			return nil, fmt.Errorf("only %d of %d streams told of the change", len(last), streams)
+		}
+		return slices.Sorted(maps.Values(last)), nil
+	}
 }
 
 func complain(ctx context.Context, err error) {
@@ -121,7 +119,7 @@ func complain(ctx context.Context, err error) {
 
 var web = &http.Client{Transport: &http.Transport{}}
 
-func sse(ctx context.Context, at string, up func(), told chan<- time.Time) error {
+func sse(ctx context.Context, at string, up, say func()) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"/ofrep/v1/sse", nil)
 	if err != nil {
 		return err
@@ -138,7 +136,7 @@ func sse(ctx context.Context, at string, up func(), told chan<- time.Time) error
 		case strings.HasPrefix(lines.Text(), "id:"):
 			up()
 		case strings.HasPrefix(lines.Text(), "data:"):
-			told <- time.Now()
+			say()
 		}
 	}
 	return lines.Err()
@@ -152,7 +150,7 @@ var (
 	calls = map[string]*http.Client{}
 )
 
-func events(ctx context.Context, at string, i int, up func(), told chan<- time.Time) error {
+func events(ctx context.Context, at string, i int, up, say func()) error {
 	mu.Lock()
 	of := fmt.Sprint(at, i/perConnection)
 	c := calls[of]
@@ -172,7 +170,7 @@ func events(ctx context.Context, at string, i int, up func(), told chan<- time.T
 		case "provider_ready":
 			up()
 		case "configuration_change":
-			told <- time.Now()
+			say()
 		}
 	}
 	return stream.Err()
