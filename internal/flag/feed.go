@@ -10,6 +10,7 @@ import (
 type Feed struct {
 	Environment string          `json:"environment"`
 	Version     string          `json:"version" doc:"equal for equal content"`
+	Blank       bool            `json:"blank,omitempty" doc:"nothing was ever declared where it is from: a new database, or an emptied one"`
 	Sets        []FedSet        `json:"sets" doc:"plain sets, those later in the list winning"`
 	Keys        []Key           `json:"keys,omitempty" doc:"who may ask for them, by hashes; revoked ones, too"`
 	Ramps       []fleet.Service `json:"ramps" doc:"the exposures of flags, for counting requests on both sides of those in trial"`

@@ -152,6 +152,13 @@ func (f *Follower) adopt(feed flag.Feed) {
 	if same {
 		feed = before // the answer has no content
 	}
+	if feed.Blank && len(before.Sets) > 0 { // as with services: no emptied database changes production
+		f.Logger.Warn("the control plane knows of no flags, nor of anything that was ever declared; flags are served as they were")
+		f.mu.Lock()
+		f.feed.Version = feed.Version
+		f.mu.Unlock()
+		return
+	}
 	if same && why == "" {
 		return
 	}

@@ -229,6 +229,34 @@ func TestRestartWithTheControlPlaneDead(t *testing.T) {
 	})
 }
 
+// No emptied database changes what users are shown. A set that is deleted goes.
+func TestAnEmptiedDatabase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.feed = valued("red", 7)
+		_, stop := w.follow()
+		w.sees("color", "red")
+		w.set(func() { w.feed = flag.Feed{Version: "blank", Blank: true} })
+		time.Sleep(time.Hour)
+		w.sees("color", "red")
+		if w.asked > 400 {
+			t.Errorf("asked %d times in an hour", w.asked)
+		}
+		stop()
+		_, stop = w.follow() // restarted beside it
+		time.Sleep(time.Minute)
+		w.sees("color", "red")
+		w.set(func() { w.feed = valued("blue", 8) })
+		w.sees("color", "blue")
+		w.set(func() { w.feed = flag.Feed{Version: "none left"} })
+		synctest.Wait()
+		if n := w.shown.All().Len(); n != 0 {
+			t.Errorf("%d flags are still served", n)
+		}
+		stop()
+	})
+}
+
 // Nothing is acknowledged by who serves nothing: there is no file, or not a good one.
 func TestStartWithNothing(t *testing.T) {
 	for name, disk := range map[string]string{"no file": "", "half a file": `{"environment":"produ`, "of another environment": `{"environment":"staging","version":"x"}`} {

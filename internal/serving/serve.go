@@ -24,7 +24,7 @@ type made struct {
 // serve makes what an environment is served, and tells who waits when that is something else. e.look is held.
 func (e *Engine) serve(env string, in inputs) {
 	var sets []flag.Served
-	feed := flag.Feed{Environment: env, Sets: []flag.FedSet{}, Ramps: []fleet.Service{}}
+	feed := flag.Feed{Environment: env, Blank: in.head == 0, Sets: []flag.FedSet{}, Ramps: []fleet.Service{}}
 	for _, name := range in.names() {
 		if !in.sets[name].HasEnvironment(env) {
 			continue
