@@ -26,7 +26,7 @@ build: assets ## bin/ringfence
 demo: build ## the main job: three releases through the rings, under traffic
 	@bin/ringfence demo
 
-tools: ## PostgreSQL and chromium for the tests, where they are missing and may be installed
+tools: ## PostgreSQL, chromium and node for the tests, where they are missing and may be installed
 	@test/tools.sh
 
 check: assets ## gofmt, vet, staticcheck, architecture rules, unit tests
@@ -40,7 +40,7 @@ test: build tools ## everything but the slow suites
 	@$(GO) test ./...
 	@$(MAKE) --no-print-directory test-openfeature
 
-test-openfeature: assets ## OpenFeature's Go SDK with others' providers against flags serve
+test-openfeature: assets ## OpenFeature's SDKs for Go, node and browsers with others' providers against flags serve
 	@cd test/openfeature && $(GO) test ./...
 
 testbed: assets ## scenarios of a checkout of flagd-testbed through each provider: make testbed DIR=…

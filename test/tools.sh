@@ -5,6 +5,7 @@ set -euo pipefail
 want=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || want+=(postgresql)
 command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || want+=(chromium-headless-shell)
+command -v node >/dev/null && command -v npm >/dev/null || want+=(nodejs npm)
 [ ${#want[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   echo "skipped: tests that need ${want[*]} (install them to run these)"

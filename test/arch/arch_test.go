@@ -58,7 +58,7 @@ func read(t *testing.T) []file {
 			return err
 		}
 		name := d.Name()
-		if d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bin") {
+		if d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bin" || name == "node_modules") {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(name, ".go") {

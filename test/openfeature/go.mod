@@ -3,6 +3,7 @@ module github.com/ringfence/ringfence/test/openfeature
 go 1.26.0
 
 require (
+	github.com/chromedp/chromedp v0.23.0
 	github.com/cucumber/godog v0.16.0
 	github.com/go-logr/logr v1.4.3
 	github.com/open-feature/go-sdk v1.20.0
@@ -18,7 +19,6 @@ require (
 	connectrpc.com/otelconnect v0.7.2 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/chromedp/cdproto v0.159.0 // indirect
-	github.com/chromedp/chromedp v0.23.0 // indirect
 	github.com/cucumber/gherkin/go/v42 v42.0.1 // indirect
 	github.com/cucumber/messages/go/v34 v34.2.1 // indirect
 	github.com/diegoholiveira/jsonlogic/v3 v3.9.1 // indirect

@@ -164,3 +164,15 @@ func eventually(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
+
+// settled waits until the flags are served that the file has.
+func (s *server) settled() {
+	s.t.Helper()
+	c := client(s.t, kinds["ofrep"](s.t, s))
+	eventually(s.t, "the flags are not served", func() bool {
+		v, err := c.BooleanValue(s.t.Context(), "on", false, of.EvaluationContext{})
+		return err == nil && v
+	})
+}
+
+func person(key string) of.EvaluationContext { return of.NewEvaluationContext(key, nil) }
