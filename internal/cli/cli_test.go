@@ -26,7 +26,7 @@ type result struct {
 // run runs a command in a data folder.
 func run(t *testing.T, data, stdin string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out, errOut bytes.Buffer
 	code := cli.Run(ctx, cli.Root(), append([]string{"--data", data}, args...), strings.NewReader(stdin), &out, &errOut)

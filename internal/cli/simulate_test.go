@@ -15,7 +15,7 @@ const standard = "../../examples/shop/service.yaml"
 
 func TestSimulate(t *testing.T) {
 	none := t.TempDir()
-	args := []string{"simulate", "-f", standard, "--traffic", "500/s", "--segment", "employees=0.1%", "--runs", "100"}
+	args := []string{"simulate", "-f", standard, "--traffic", "500/s", "--segment", "employees=0.1%", "--runs", "50"}
 	r := ok(t, run(t, none, "", args...), "plan standard, 500 requests a second", "errors: 0.5 % of the requests before, 1 % with the regression",
 		"healthy release: stopped in ", "RING", "canary", "0.1 %", "exposed on average: ", "- Ring early suffices")
 	if strings.Contains(r.out, "assumed:") {
