@@ -3,7 +3,6 @@ package openfeature
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -105,13 +104,13 @@ func TestServerSDK(t *testing.T) {
 	}
 }
 
-// page is a browser that has the web SDK loaded, served from an origin of its own.
+// page is a browser that has a script loaded, served from an origin of its own.
 type page struct {
 	ctx    context.Context
 	origin string
 }
 
-func browse(t *testing.T) page {
+func browse(t *testing.T, script string) page {
 	t.Helper()
 	packages(t)
 	path := ""
@@ -125,8 +124,8 @@ func browse(t *testing.T) page {
 		missing(t, "no chromium-headless-shell or chromium on the PATH")
 	}
 	bundle := filepath.Join(t.TempDir(), "web.js")
-	build := exec.Command("node", "node_modules/esbuild/bin/esbuild", "web.mjs", "--bundle", "--format=iife", "--log-level=error", "--outfile="+bundle)
-	build.Dir = "js"
+	build := exec.Command("node", "node_modules/esbuild/bin/esbuild", "--bundle", "--format=iife", "--log-level=error", "--outfile="+bundle)
+	build.Dir, build.Stdin = "js", strings.NewReader(script)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("esbuild: %v\n%s", err, out)
 	}
@@ -198,7 +197,11 @@ var guest = values{true, "a", 10, 0.5, map[string]any{"x": "y", "n": 3.0}, "FLAG
 
 // The web SDK works in a browser with the providers that others made: values, another context, and a change that arrives by itself.
 func TestWebSDK(t *testing.T) {
-	p := browse(t)
+	script, err := os.ReadFile("js/web.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := browse(t, string(script))
 	s := serve(t, "--cors-origin", p.origin)
 	for kind, port := range map[string]int{"ofrep": 3, "polling": 3, "flagd": 0} {
 		t.Run(kind, func(t *testing.T) {
@@ -255,7 +258,7 @@ func TestLockFile(t *testing.T) {
 	var lock struct {
 		Packages map[string]struct{ Version, Resolved, Integrity string }
 	}
-	if err := errors.Join(json.Unmarshal(raw, &lock)); err != nil {
+	if err := json.Unmarshal(raw, &lock); err != nil {
 		t.Fatal(err)
 	}
 	for name, p := range lock.Packages {
