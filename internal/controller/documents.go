@@ -52,9 +52,9 @@ func (b Bad) blames(label, other string) bool {
 	return label == other
 }
 
-// from begins with what everyone has before the first rollout.
+// from begins with what everyone has before the first rollout, also where there were others before it was withdrawn.
 func (l Live) from(baseline string) Live {
-	if l.Stable == "" && baseline != "" && l.Count == 0 {
+	if l.Stable == "" && baseline != "" {
 		l.Stable, l.Good = baseline, []string{baseline}
 	}
 	return l

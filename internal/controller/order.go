@@ -101,7 +101,8 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 	}
 	var started rollout.Event
 	d.state, started = rollout.Start(next, now)
-	d.events = []rollout.Event{started}
+	back := rollout.Return(d.state, now)
+	d.state, d.events = rollout.FoldAll(d.state, back), append([]rollout.Event{started}, back...)
 	return d, nil
 }
 

@@ -106,8 +106,8 @@ func (c *Controller) holds(sit situation, now time.Time) []rollout.Hold {
 	if sit.line.Stopped {
 		holds = append(holds, rollout.Hold{Kind: rollout.HoldLine, Reason: sit.line.Reason + " (" + sit.line.By + ")"})
 	}
-	if reach, next := sit.spec.Reach, sit.rollout.value.Ring+1; reach > 0 && next >= reach && sit.inFlight() {
-		name := sit.spec.Rings[reach-1].Name
+	if beyond(sit) {
+		name := sit.spec.Rings[sit.spec.Reach-1].Name
 		holds = append(holds, rollout.Hold{Kind: rollout.HoldReach, Name: name, Reason: "it is declared to reach ring " + name + " and no further"})
 	}
 	if c.Calendar == nil {
@@ -119,4 +119,14 @@ func (c *Controller) holds(sit situation, now time.Time) []rollout.Hold {
 		}
 	}
 	return holds
+}
+
+// beyond reports whether a flag's next ring is none that it is declared to reach. Rings are told by their names: the plan may have
+// others now than when the rollout began, and a lane has its own.
+func beyond(sit situation) bool {
+	state, next := sit.rollout.value, sit.rollout.value.Ring+1
+	if sit.spec.Reach == 0 || !sit.inFlight() || state.Lane == rollout.Redeploy || next >= len(state.Rings) {
+		return false
+	}
+	return !slices.ContainsFunc(sit.spec.Rings[:sit.spec.Reach], func(r resource.Ring) bool { return r.Name == state.Rings[next].Name })
 }

@@ -184,6 +184,11 @@ func (w *world) Observe(unit, _ string) (fleet.ServiceStatus, time.Time) {
 		}
 		st.Slots = append(st.Slots, s)
 	}
+	if d.Ramp != nil { // all that is served can be
+		for _, v := range append(slices.Clone(d.Exposure), d.Ramp.From, d.Ramp.To) {
+			st.Slots = append(st.Slots, fleet.SlotStatus{Version: v, Wanted: 1, Ready: 1})
+		}
+	}
 	return st, time.Now()
 }
 

@@ -101,7 +101,25 @@ func (s State) back(verb Verb, e Event) ([]Event, error) {
 	if e.Reason == "" {
 		e.Reason = string(verb) + " asked for by " + e.Actor
 	}
-	return []Event{e, {Type: EvReverting, Time: e.Time, Actor: e.Actor, From: s.To, To: s.From, Reason: e.Reason}}, nil
+	return s.atOnce([]Event{e, {Type: EvReverting, Time: e.Time, Actor: e.Actor, From: s.To, To: s.From, Reason: e.Reason}}), nil
+}
+
+// atOnce switches a flag back together with the decision: its variants are always ready, so there is nothing to wait for.
+func (s State) atOnce(reverting []Event) []Event {
+	if s.Kind != KindFlag || s.Ring < 0 {
+		return reverting
+	}
+	last := reverting[len(reverting)-1]
+	return append(reverting, Event{Type: EvReverted, Time: last.Time, Actor: last.Actor, To: s.From})
+}
+
+// Return is what follows at once from the start of a rollout that takes a flag back to what it gave before: no unit has to
+// become ready for it, and nothing that keeps changes from moving outward keeps harm from ending.
+func Return(s State, now time.Time) []Event {
+	if s.Kind != KindFlag || s.Lane != Redeploy {
+		return nil
+	}
+	return []Event{exposed(s, s.firstRing(), now)}
 }
 
 // Supersede gives a rollout up for a newer one; users return at once to the version that it leaves them on.

@@ -250,7 +250,7 @@ func halted(s State, ev Evidence, why string, now time.Time) Event {
 
 // revert stops the change and takes it back.
 func revert(s State, ev Evidence, why string, now time.Time) []Event {
-	return []Event{halted(s, ev, why, now), {Type: EvReverting, Time: now, From: s.To, To: s.From, Reason: why}}
+	return s.atOnce([]Event{halted(s, ev, why, now), {Type: EvReverting, Time: now, From: s.To, To: s.From, Reason: why}})
 }
 
 func (s State) ringName() string {
