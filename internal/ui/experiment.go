@@ -33,6 +33,7 @@ type experimentPage struct {
 	Actions  []flagAction
 	Denied   string
 	Chart    bool
+	Margins  bool // a guardrail puts up with something
 	Events   []entry
 	plan     *flag.Plan
 }
@@ -142,6 +143,7 @@ func (p *experimentPage) say() {
 	}
 	if p.Report.Mismatch.Broken {
 		p.Alarms = append(p.Alarms, alarm{"Users did not land in the shares that were meant", p.Told})
+		p.Told = "No number below can be trusted. Find out where users are lost or misplaced, then end it and begin again."
 	}
 	if p.Report.Multiple.Broken {
 		m := p.Report.Multiple
@@ -149,6 +151,9 @@ func (p *experimentPage) say() {
 			" of all; up to " + percent(experiment.MultipleAt) + " is put up with. They are in none of the numbers, and what differs may be who is left."})
 	}
 }
+
+// Ender is who ended it.
+func (p *experimentPage) Ender() string { return enderOf(p.EndedBy) }
 
 func (p *experimentPage) facts() {
 	add := func(name, value string) {
@@ -159,10 +164,10 @@ func (p *experimentPage) facts() {
 	length := p.Spec.MaxDuration.D(lab.DefaultDuration)
 	switch p.Phase {
 	case lab.Running:
-		add("Runs since", span(p.Now.Sub(p.Started).Truncate(time.Second))+" of "+span(length))
+		add("Runs for", span(p.Now.Sub(p.Started).Truncate(time.Second))+" of at most "+span(length))
 	case lab.Ended:
 		add("Ran for", span(p.Ended.Sub(p.Started).Truncate(time.Second)))
-		add("Ended by", person(p.EndedBy))
+		add("Ended by", p.Ender())
 	default:
 		add("Runs for at most", span(length))
 	}
@@ -198,6 +203,7 @@ func (p *experimentPage) measured(paint func(string) string) {
 	} {
 		for _, m := range p.Report.Metrics {
 			if string(m.Role) == g.Role {
+				p.Margins = p.Margins || m.Role == experiment.Guardrail && m.Margin > 0
 				g.Metrics = append(g.Metrics, metricView{m, measuredText(m), effectsOf(m, paint, scale)})
 			}
 		}

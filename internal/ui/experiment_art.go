@@ -19,7 +19,7 @@ type effectView struct {
 	Between        string
 	Sure           string // how sure that is
 	Known          bool
-	X, Width, At   float64 // of the interval and the estimate, on a line of forestWidth
+	X, Width, At   float64 // of the interval and the estimate, on a line of forestWidth; At is 0 beyond it
 	CutLow, CutTop bool    // it goes on beyond the line
 	Margin         float64 // where harm begins; 0 for nowhere
 	Title          string
@@ -60,14 +60,29 @@ func forestOf(metrics []experiment.MetricReport) forestScale {
 	return most
 }
 
-// at is where an effect lies, and whether that is beyond the line.
-func (s forestScale) at(d experiment.Difference, x float64) (float64, bool) {
+// at is where an effect lies; it may be beyond the line.
+func (s forestScale) at(d experiment.Difference, x float64) float64 {
 	half := forestWidth / 2
 	if s[d] == 0 {
-		return half, false
+		return half
 	}
-	at := half + half*x/s[d]
-	return min(forestWidth, max(0, at)), at < 0 || at > forestWidth
+	return half + half*x/s[d]
+}
+
+// stub is as much as is drawn of an interval that lies beyond the line as a whole.
+const stub = 26.0
+
+// lie puts the interval on the line, cut where it goes on.
+func (e *effectView) lie(from, at, to float64) {
+	e.CutLow, e.CutTop = from < 0, to > forestWidth
+	e.X = min(forestWidth-stub, max(0, from))
+	e.Width = max(2, min(forestWidth, max(stub, to))-e.X)
+	if to <= forestWidth && from >= 0 {
+		e.X, e.Width = from, max(2, to-from)
+	}
+	if at > 0 && at < forestWidth {
+		e.At = at
+	}
 }
 
 // effectsOf draws one metric's treatments; paint names their colours.
@@ -83,18 +98,16 @@ func effectsOf(m experiment.MetricReport, paint func(variant string) string, sca
 		}
 		e.Known = true
 		e.Effect, e.Between = m.Difference.Text(*c.Effect), m.Difference.Text(c.CI[0])+" to "+m.Difference.Text(c.CI[1])
-		e.Sure = sureOf(c)
-		e.At, _ = scale.at(m.Difference, *c.Effect)
-		var end float64
-		e.X, e.CutLow = scale.at(m.Difference, c.CI[0])
-		end, e.CutTop = scale.at(m.Difference, c.CI[1])
-		e.Width = max(2, end-e.X)
+		if m.Role != experiment.Guardrail || c.State == experiment.Harmed { // a guardrail's is the one of harm
+			e.Sure = sureOf(c)
+		}
+		e.lie(scale.at(m.Difference, c.CI[0]), scale.at(m.Difference, *c.Effect), scale.at(m.Difference, c.CI[1]))
 		if m.Role == experiment.Guardrail && m.Margin > 0 {
 			harm := -m.Margin
 			if m.Direction == experiment.Decrease {
 				harm = m.Margin
 			}
-			if at, cut := scale.at(m.Difference, harm); !cut {
+			if at := scale.at(m.Difference, harm); at > 0 && at < forestWidth {
 				e.Margin = at
 			}
 		}

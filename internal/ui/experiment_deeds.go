@@ -43,7 +43,7 @@ func (s *Server) startExperiment() deed {
 				return q, err
 			}
 			q.Ask, q.Button, q.Silent = "Begin "+run.Experiment+"?", "Begin", true
-			q.Text = "From now on users who take part get their variants of " + spec.Flag + " by chance: " + takesPart(spec) + "."
+			q.Text = "From now on the variants of " + spec.Flag + " are given by chance. Takes part: " + takesPart(spec) + "."
 			if spec.Users == 0 {
 				q.Text += " With what is known of " + cmp.Or(spec.Primary.Name, spec.Primary.Event) + ", it is planned how many users it takes to see " + effectWanted(spec) + "."
 				q.Inputs = baselineInputs(spec)

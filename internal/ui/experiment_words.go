@@ -28,10 +28,7 @@ func toldOfExperiment(out *entry, name string) string {
 		Reading         experiment.Reading
 	}
 	_ = json.Unmarshal(out.Data, &d) // what cannot be read is told without
-	who := person(out.Actor)
-	if out.Actor == lab.Actor {
-		who = "Ringfence"
-	}
+	who := enderOf(out.Actor)
 	switch out.Type {
 	case "experiment.started":
 		if d.Planned > 0 {
@@ -57,6 +54,14 @@ func toldOfExperiment(out *entry, name string) string {
 		return who + " ships variant " + d.Variant + " of " + name
 	}
 	return ""
+}
+
+// enderOf is who acts on experiments: a person, or Ringfence by itself.
+func enderOf(actor string) string {
+	if actor == lab.Actor {
+		return "Ringfence"
+	}
+	return person(actor)
 }
 
 // readingText is a reading without its reason.

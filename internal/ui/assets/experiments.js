@@ -42,7 +42,7 @@
       width: box.clientWidth - 34, height: 280, tzDate: function (ts) { return uPlot.tzDate(new Date(ts * 1000), "UTC"); },
       cursor: { points: { size: 6 }, drag: { x: false, y: false } }, bands: bands, series: series,
       scales: { y: { range: [data.low, data.high] }, none: { range: [0, 1] } },
-      axes: [Object.assign({ values: [[86400, "{YYYY}-{MM}-{DD}"], [60, "{HH}:{mm}"]], space: 70 }, axis),
+      axes: [Object.assign({ values: [[86400, "{YYYY}-{MM}-{DD}"], [60, "{HH}:{mm}", "\n{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1]], space: 70 }, axis),
         Object.assign({ size: 64, values: function (_, all) { return all.map(function (v) { return text(data, v); }); } }, axis)],
       hooks: { drawAxes: [zero] }
     }, values(data), box);
