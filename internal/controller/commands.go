@@ -20,6 +20,11 @@ func (c *Controller) Command(ctx context.Context, verb rollout.Verb, actor, whic
 		return current, errs.E(errs.Conflict, "%s is a service, and also a rollout of %s", which, other.value.Service).
 			Next("name the rollout %s, or the service %s", current.ID, other.value.Service)
 	}
+	return c.Direct(ctx, verb, actor, current, reason, now)
+}
+
+// Direct is Command of a rollout at hand, whatever others are named.
+func (c *Controller) Direct(ctx context.Context, verb rollout.Verb, actor string, current rollout.State, reason string, now time.Time) (rollout.State, error) {
 	return c.decide(ctx, current, func(sit situation) ([]rollout.Event, error) {
 		return rollout.Command(sit.rollout.value, verb, actor, reason, now)
 	})
@@ -110,6 +115,19 @@ func (c *Controller) Find(ctx context.Context, which string) (rollout.State, err
 	return v.value, err
 }
 
+// Newest returns a service's newest rollout; errs.Missing when there was none. Unlike Find, it takes no name for a rollout's ID.
+func (c *Controller) Newest(ctx context.Context, service string) (rollout.State, error) {
+	live, err := read[Live](ctx, c.Store, KindLive, service)
+	if err == nil && live.value.Rollout == "" {
+		err = errs.E(errs.Missing, "there is no rollout of %s", service)
+	}
+	if err != nil {
+		return rollout.State{}, err
+	}
+	v, err := c.readRollout(ctx, live.value.Rollout)
+	return v.value, err
+}
+
 // List returns a service's rollouts, newest first; those of all services when service is "".
 func (c *Controller) List(ctx context.Context, service string) ([]rollout.State, error) {
 	prefix := ""
@@ -153,13 +171,17 @@ func (c *Controller) Waiting(ctx context.Context, id string, now time.Time) (str
 	return state.Waiting(ev, now), ev, nil
 }
 
-// Shown says what rollouts have left everyone with, by the name of a flag's exposure or a service, and which one is in flight.
+// Shown says what rollouts have left everyone with, by the name of a flag's exposure or a service, and which one is in flight; no
+// version where that is what the flag gives by its definition.
 func (c *Controller) Shown(ctx context.Context, name string) (version, inFlight string, err error) {
 	live, err := c.Live(ctx, name)
 	if err != nil || live.Rollout == "" {
 		return live.Stable, "", err
 	}
 	s, err := c.readRollout(ctx, live.Rollout)
+	if s.value.Defined(live.Stable) {
+		live.Stable = ""
+	}
 	if err != nil || s.value.Phase.Ended() {
 		return live.Stable, "", err
 	}

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -141,4 +143,55 @@ func TestReachIsARing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a flag gives by its definition is that also when its default variant is another one than when its exposure began.
+func TestADefaultThatChanges(t *testing.T) {
+	w := flagged()
+	ramp(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		given := func() []string { return flag.ExposureOf(w.desired(), w.spec.Baseline).Variants }
+		release(t, ctx, c, "on")
+		time.Sleep(soon)
+		w.change(func() { w.spec.Baseline = "other" })
+		c.Declared()
+		time.Sleep(soon)
+		if got := given(); !slices.Equal(got, []string{"on", "", ""}) {
+			t.Errorf("in flight: %q", got)
+		}
+		must[rollout.State](t)(c.Command(ctx, rollout.Rollback, "user:ann", "shop", "it hurts", time.Now()))
+		time.Sleep(soon)
+		if got := given(); !slices.Equal(got, []string{"", "", ""}) {
+			t.Errorf("taken back: %q", got)
+		}
+		if variant, inFlight, err := c.Shown(ctx, "shop"); variant != "" || inFlight != "" || err != nil {
+			t.Errorf("shown: %q, %q, %v", variant, inFlight, err)
+		}
+		must[rollout.State](t)(c.Release(ctx, "user:ann", rollout.Order{Service: "shop", Version: "off", NoConfig: true}, time.Now()))
+		time.Sleep(soon)
+		if s := find(t, ctx, c); s.From != "other" || s.To != "off" || !slices.Equal(given(), []string{"off", "", ""}) {
+			t.Errorf("from %s to %s: %q", s.From, s.To, given())
+		}
+	})
+}
+
+// A flag whose key ends like the ID of another's rollout has its own newest rollout, and that can be told what to do.
+func TestNamesLikeIDs(t *testing.T) {
+	w := flagged()
+	ramp(t, w, func(t *testing.T, ctx context.Context, c *Controller) {
+		release(t, ctx, c, "on")
+		if s, err := c.Newest(ctx, "shop-1"); !errs.Is(err, errs.Missing) {
+			t.Errorf("of another flag: %+v, %v", s, err)
+		}
+		w.change(func() { w.spec.Name = "shop-1" })
+		s := must[rollout.State](t)(c.Release(ctx, "user:ann", rollout.Order{Service: "shop-1", Version: "on", NoConfig: true}, time.Now()))
+		if got := must[rollout.State](t)(c.Newest(ctx, "shop-1")); got.ID != s.ID {
+			t.Errorf("newest %s, want %s", got.ID, s.ID)
+		}
+		if _, err := c.Command(ctx, rollout.Rollback, "user:ann", "shop-1", "it hurts", time.Now()); !errs.Is(err, errs.Conflict) {
+			t.Errorf("two are meant: %v", err)
+		}
+		if got := must[rollout.State](t)(c.Direct(ctx, rollout.Rollback, "user:ann", s, "it hurts", time.Now())); got.ID != s.ID || got.Phase != rollout.RollingBack {
+			t.Errorf("%s is %s", got.ID, got.Phase)
+		}
+	})
 }

@@ -61,8 +61,9 @@ func (c *Controller) slot(ctx context.Context, sit situation, o *rollout.Order) 
 
 // start decides what releasing a slot leads to.
 func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now time.Time) (decision, error) {
+	s.live.value.Stable = s.named(s.live.value.Stable)
 	d := decision{live: s.live.value, state: s.rollout.value}
-	same := d.state.To == slot.Version && d.state.Phase != rollout.RollingBack && (!s.inFlight() || o.Lane == "" || o.Lane == d.state.Lane)
+	same := s.named(d.state.To) == slot.Version && d.state.Phase != rollout.RollingBack && (!s.inFlight() || o.Lane == "" || o.Lane == d.state.Lane)
 	if same && (s.inFlight() || d.state.Phase == rollout.Succeeded && d.state.Spared == 0) {
 		return d, nil
 	}
@@ -85,7 +86,7 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 			return d, err
 		}
 		d.gone = rollout.FoldAll(d.state, d.goneEvents)
-		d.live.Stable, d.live.Versions = d.state.Leaves(), d.state.LeavesUnits()
+		d.live.Stable, d.live.Versions = s.named(d.state.Leaves()), d.state.LeavesUnits()
 	}
 	d.live.Slots = d.live.slotsFor(slot)
 	next := rollout.Planned(s.spec)
@@ -104,6 +105,14 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 	back := rollout.Return(d.state, now)
 	d.state, d.events = rollout.FoldAll(d.state, back), append([]rollout.Event{started}, back...)
 	return d, nil
+}
+
+// named is a version, or by its name of now what a flag gives by its definition.
+func (s situation) named(version string) string {
+	if s.rollout.value.Defined(version) {
+		return s.spec.Baseline
+	}
+	return version
 }
 
 // again is the command that orders a slot.

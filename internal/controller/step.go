@@ -286,7 +286,7 @@ func (s situation) desire(unit string, live Live, state rollout.State) fleet.Ser
 
 // ramp is what of a flag's exposure is on trial.
 func (s situation) ramp(state rollout.State) *fleet.Ramp {
-	r := &fleet.Ramp{Counts: s.spec.Counts, Ring: -1, From: state.From, To: state.To, Rollout: state.ID}
+	r := &fleet.Ramp{Counts: s.spec.Counts, Ring: -1, From: state.From, To: state.To, Rollout: state.ID, Base: state.Base}
 	if state.Control > 0 && (state.Phase == rollout.Exposing || state.Phase == rollout.Baking) {
 		// Its own salt for each ring: who goes without in one does not in the next.
 		r.Ring, r.Control, r.Salt = state.Ring, state.Control, state.ID+"/"+state.Rings[state.Ring].Name

@@ -68,8 +68,12 @@ func (f *Definition) Rampable(variant string) string {
 	return ""
 }
 
-// ExposureOf is the exposure that a unit's desired state asks for. What is the baseline is left to the flag's definition.
+// ExposureOf is the exposure that a unit's desired state asks for. What is the baseline is left to the flag's definition: as it was
+// named when the exposure began, should the default variant be another one since.
 func ExposureOf(d fleet.Service, baseline string) Exposure {
+	if d.Ramp != nil && d.Ramp.Base != "" {
+		baseline = d.Ramp.Base
+	}
 	e := Exposure{Rollout: "", Salt: d.Salt, Rings: d.Rings, Variants: make([]string, len(d.Exposure))}
 	for i, v := range d.Exposure {
 		if v != baseline {

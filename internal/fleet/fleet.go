@@ -36,6 +36,7 @@ type Ramp struct {
 	Control float64 `json:"control"` // percent
 	Salt    string  `json:"salt"`
 	Rollout string  `json:"rollout"`
+	Base    string  `json:"base,omitempty"` // the name that stands for what the flag gives as it is defined
 }
 
 // Ring is one audience with its segments already put in: Audience is a rule in flagd's targeting grammar, empty for everyone.

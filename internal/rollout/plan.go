@@ -7,7 +7,7 @@ import (
 
 // Planned is a rollout as its service's plan has it, before anyone has released anything.
 func Planned(spec resource.Resolved) State {
-	s := State{Kind: spec.Kind, Plan: spec.Plan, Members: spec.Exposure, Salt: spec.Salt, Within: spec.Service.Ready.Within, Standby: spec.Standby, Units: spec.Service.Units, Control: spec.Control}
+	s := State{Kind: spec.Kind, Plan: spec.Plan, Members: spec.Exposure, Salt: spec.Salt, Within: spec.Service.Ready.Within, Standby: spec.Standby, Units: spec.Service.Units, Control: spec.Control, Base: spec.Baseline}
 	for _, g := range spec.Gates {
 		s.Gates = append(s.Gates, gateOf(g))
 	}

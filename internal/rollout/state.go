@@ -61,6 +61,7 @@ type State struct {
 	Gates   []Gate            `json:"gates"`
 	Standby fleet.Dur         `json:"standby,omitempty" doc:"how long the version before is kept running after success"`
 	Control float64           `json:"control,omitempty" doc:"percent of a flag's ring in trial that stay without, for comparison; they get it when the ring has passed"`
+	Base    string            `json:"base,omitempty" doc:"of a flag, the name that stands for what it gives by its definition"`
 	Within  fleet.Dur         `json:"within" doc:"how long the new version may take to become ready"`
 
 	Phase    Phase      `json:"phase"`
@@ -234,6 +235,9 @@ func (s State) last() int { return len(s.Rings) - 1 - s.Spared }
 func (s State) Everyone() bool {
 	return s.Ring == len(s.Rings)-1 && (s.Control == 0 || s.Phase == Succeeded)
 }
+
+// Defined reports whether a name stands for what a flag gives by its definition, whatever that is by now.
+func (s State) Defined(name string) bool { return s.Base != "" && name == s.Base }
 
 // Standing reports whether a rollout that has succeeded still keeps the version before running.
 func (s State) Standing() bool {

@@ -25,8 +25,8 @@ type Catalog interface {
 // Rollouts carries exposures through their rings.
 type Rollouts interface {
 	Release(ctx context.Context, actor string, o rollout.Order, now time.Time) (rollout.State, error)
-	Command(ctx context.Context, verb rollout.Verb, actor, which, reason string, now time.Time) (rollout.State, error)
-	Find(ctx context.Context, which string) (rollout.State, error)
+	Direct(ctx context.Context, verb rollout.Verb, actor string, s rollout.State, reason string, now time.Time) (rollout.State, error)
+	Newest(ctx context.Context, subject string) (rollout.State, error)
 }
 
 // Served is what environments are served now.
@@ -121,7 +121,7 @@ func (b *Board) find(ctx context.Context, s flag.Subject) (*flag.Definition, *fl
 
 // newest is the newest rollout of a flag's exposure; ok is false when there was none.
 func (b *Board) newest(ctx context.Context, subject string) (s rollout.State, ok bool, err error) {
-	s, err = b.Rollouts.Find(ctx, subject)
+	s, err = b.Rollouts.Newest(ctx, subject)
 	if errs.Is(err, errs.Missing) {
 		return s, false, nil
 	}
@@ -130,13 +130,14 @@ func (b *Board) newest(ctx context.Context, subject string) (s rollout.State, ok
 
 // shown is the variant that everyone has by rollouts that have ended.
 func shown(s rollout.State, ok bool, baseline string) string {
-	switch {
-	case !ok:
-		return baseline
-	case s.Phase == rollout.Succeeded:
-		return s.To
+	name := s.From
+	if s.Phase == rollout.Succeeded {
+		name = s.To
 	}
-	return s.From
+	if !ok || s.Defined(name) {
+		return baseline
+	}
+	return name
 }
 
 func event(now time.Time, typ, actor, subject string, data any) (audit.Event, error) {

@@ -47,15 +47,14 @@ func (r *ramps) Release(_ context.Context, actor string, o rollout.Order, _ time
 	return s, nil
 }
 
-func (r *ramps) Command(_ context.Context, verb rollout.Verb, _, which, reason string, _ time.Time) (rollout.State, error) {
-	r.verbs = append(r.verbs, string(verb)+" "+which+": "+reason)
-	s := r.states[which]
+func (r *ramps) Direct(_ context.Context, verb rollout.Verb, _ string, s rollout.State, reason string, _ time.Time) (rollout.State, error) {
+	r.verbs = append(r.verbs, string(verb)+" "+s.Service+": "+reason)
 	s.Phase = rollout.RolledBack
-	r.states[which] = s
+	r.states[s.Service] = s
 	return s, nil
 }
 
-func (r *ramps) Find(_ context.Context, which string) (rollout.State, error) {
+func (r *ramps) Newest(_ context.Context, which string) (rollout.State, error) {
 	s, ok := r.states[which]
 	if !ok {
 		return s, errs.E(errs.Missing, "there is no rollout %q", which)
@@ -219,6 +218,12 @@ func TestOff(t *testing.T) {
 	off, err = w.Off(t.Context(), "user:max", s, "it hurts", now)
 	if last := w.ramps.orders[len(w.ramps.orders)-1]; err != nil || off.Did != "returned" || last.Version != "off" || last.Lane != rollout.Redeploy || !last.Through {
 		t.Fatalf("%+v, %v, %+v", off, err, last)
+	}
+	// Asked for again while everyone is being returned, that is not taken back.
+	w.ramps.states[s.String()] = rollout.State{Service: s.String(), From: "on", To: "off", Base: "off", Phase: rollout.Baking, Lane: rollout.Redeploy}
+	off, err = w.Off(t.Context(), "user:max", s, "it hurts", now)
+	if last := w.ramps.orders[len(w.ramps.orders)-1]; err != nil || off.Did != "returned" || last.Version != "off" || last.Lane != rollout.Redeploy || len(w.ramps.verbs) != 1 {
+		t.Fatalf("%+v, %v, %+v, %v", off, err, last, w.ramps.verbs)
 	}
 	delete(w.ramps.states, s.String())
 	for _, want := range []string{"disabled", "nothing"} { // reviewers are not asked

@@ -69,10 +69,10 @@ func (b *Board) Off(ctx context.Context, actor string, s flag.Subject, reason st
 	}
 	baseline := f.Baseline(s.Environment)
 	switch {
-	case ok && !last.Phase.Ended():
-		last, err = b.Rollouts.Command(ctx, rollout.Rollback, actor, s.String(), reason, now)
+	case ok && !last.Phase.Ended() && !last.Defined(last.To):
+		last, err = b.Rollouts.Direct(ctx, rollout.Rollback, actor, last, reason, now)
 		off.Did = "rolled-back"
-	case f.Plan(s.Environment) != nil && shown(last, ok, baseline) != baseline:
+	case f.Plan(s.Environment) != nil && shown(last, ok, baseline) != baseline: // also while it is being returned to that: at once, then
 		last, err = b.Rollouts.Release(ctx, actor, rollout.Order{Service: s.String(), Version: baseline, NoConfig: true, Lane: rollout.Redeploy, Through: true, Force: true, Why: reason}, now)
 		off.Did = "returned"
 	case !f.EnabledIn(s.Environment):
