@@ -57,10 +57,18 @@ interrupted; the instances of your services are then stopped. One plane that die
 	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
-	f.StringVar(&c.Flags, "flags", flagsDefault, "address that flags are served on, by OpenFeature's and flagd's protocols; empty for none")
+	addFlags(cmd, &c.Flags, &c.FlagsLimits)
 	f.StringVar(&c.Unit, "unit", "local", "name of this unit")
 	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it")
 	return cmd
+}
+
+// addFlags adds the flags of who serves flags.
+func addFlags(cmd *cobra.Command, addr *string, limits *FlagsLimits) {
+	f := cmd.Flags()
+	f.StringVar(addr, "flags", flagsDefault, "address that flags are served on, by OpenFeature's and flagd's protocols; empty for none")
+	f.StringArrayVar(&limits.Origins, "flags-origin", nil, "origin of pages that may ask for flags, such as https://shop.example.com, or *; may be given several times")
+	f.Float64Var(&limits.Rate, "flags-rate", 0, "requests a second that each key may ask, twice as many at once; 0 for no limit")
 }
 
 func addTLS(cmd *cobra.Command, files *TLSFiles, what string) {
@@ -141,7 +149,7 @@ func dataPlaneCommand() *cobra.Command {
 	f.StringVar(&c.TokenFile, "token-file", "", "file with the data plane's token (default dataplane.token in the data folder)")
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the health page, metrics and logs")
-	f.StringVar(&c.Flags, "flags", flagsDefault, "address that flags are served on, by OpenFeature's and flagd's protocols; empty for none")
+	addFlags(cmd, &c.Flags, &c.FlagsLimits)
 	f.StringVar(&c.Environment, "environment", flag.Production, "environment whose flags are served")
 	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it, and the other addresses when others shall reach them")
 	f.BoolVar(&c.StopInstances, "stop-instances", false, "stop the instances on a clean end; without, they go on and are adopted at the next start")

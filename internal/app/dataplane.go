@@ -27,13 +27,14 @@ import (
 
 // DataPlaneConfig configures a data plane.
 type DataPlaneConfig struct {
-	Data          string // folder; it keeps the last desired state, instances' state and logs, artifacts
-	Unit          string
-	Server        string // URL of the control plane
-	TokenFile     string
-	Gateway       string   // address that takes users' requests
-	Admin         string   // address of the health page, metrics and logs
-	Flags         string   // address that flags are served on; empty for none
+	Data      string // folder; it keeps the last desired state, instances' state and logs, artifacts
+	Unit      string
+	Server    string // URL of the control plane
+	TokenFile string
+	Gateway   string // address that takes users' requests
+	Admin     string // address of the health page, metrics and logs
+	Flags     string // address that flags are served on; empty for none
+	FlagsLimits
 	Environment   string   // whose flags; default production
 	TLS           TLSFiles // the gateway speaks TLS with them, and the other addresses when they are not on loopback
 	StopInstances bool     // on a clean end, stop the instances; else they go on and are adopted later

@@ -19,6 +19,12 @@ import (
 	"github.com/ringfence/ringfence/internal/gateway"
 )
 
+// FlagsLimits say who may ask for flags how often.
+type FlagsLimits struct {
+	Origins []string // of pages; * for all
+	Rate    float64  // requests a second and key; 0 for no limit
+}
+
 // flagPlane serves an environment's flags where its users are.
 type flagPlane struct {
 	*flagfeed.Follower
@@ -36,7 +42,9 @@ func newFlagPlane(c DataPlaneConfig, control *client.Client, g *gateway.Gateway,
 		Environment: c.Environment, Control: control, Gateway: g, Served: &p.served, Disk: disk(filepath.Join(c.Data, "flags.json")),
 		Logger: c.Logger, Changed: changed,
 	})
-	p.handlers = flagserve.New(flagserve.Options{Gate: flagGate(c.Flags, p.Environment, &p.served, p.Keys, c.Logger)})
+	gate := flagGate(c.Flags, p.Environment, &p.served, p.Keys, c.Logger)
+	gate.Rate = c.Rate
+	p.handlers = flagserve.New(flagserve.Options{Gate: gate, Origins: c.Origins})
 	return p
 }
 

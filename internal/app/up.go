@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,12 +35,13 @@ type UpConfig struct {
 	Gateway  string
 	Admin    string
 	Flags    string // empty: the data plane serves no flags
-	Unit     string
-	TLS      TLSFiles // of the gateway
-	Scrape   time.Duration
-	Step     time.Duration
-	Out      io.Writer // where the addresses are printed once both planes answer
-	Logger   *slog.Logger
+	FlagsLimits
+	Unit   string
+	TLS    TLSFiles // of the gateway
+	Scrape time.Duration
+	Step   time.Duration
+	Out    io.Writer // where the addresses are printed once both planes answer
+	Logger *slog.Logger
 
 	doors doors
 }
@@ -170,9 +172,13 @@ func (c *UpConfig) serverArgs() []string {
 }
 
 func (c *UpConfig) dataPlaneArgs() []string {
-	return []string{"dataplane", "--data", filepath.Join(c.Data, "dataplane"), "--server", "http://" + c.Listen, "--unit", c.Unit,
+	args := []string{"dataplane", "--data", filepath.Join(c.Data, "dataplane"), "--server", "http://" + c.Listen, "--unit", c.Unit,
 		"--token-file", filepath.Join(c.Data, access.DataPlaneFile), "--gateway", c.Gateway, "--admin", c.Admin, "--flags", c.Flags,
-		"--tls-cert", c.TLS.Cert, "--tls-key", c.TLS.Key, "--stop-instances"}
+		"--tls-cert", c.TLS.Cert, "--tls-key", c.TLS.Key, "--stop-instances", "--flags-rate", strconv.FormatFloat(c.Rate, 'g', -1, 64)}
+	for _, o := range c.Origins {
+		args = append(args, "--flags-origin", o)
+	}
+	return args
 }
 
 // supervise keeps one plane running until ctx ends, then stops it and waits. Only a first start that fails is an error:
