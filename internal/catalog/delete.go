@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,10 @@ func (c *Catalog) deletable(ctx context.Context, s state, kind, name string) err
 			return err
 		}
 		old, _ := flag.Of(before)
+		if old != nil && len(old.Reviewers) > 0 {
+			return errs.E(errs.Denied, "flag set %s: what is answered in %s changes only with a review", name, strings.Join(slices.Sorted(maps.Keys(old.Reviewers)), ", ")).
+				Next("take the reviewers out first, which they review: ringfence flags propose -f FILE --reason …")
+		}
 		if err := c.keeps(ctx, name, old, nil); err != nil {
 			return err
 		}

@@ -3,17 +3,18 @@ package flag
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 )
 
-// Reviewed are the environments in which a change of a set alters what is answered, and which have reviewers.
+// Reviewed are the environments in which a change of a set alters what is answered, or who reviews that, and which have reviewers.
 func Reviewed(old, now *Document) []string {
 	var envs []string
 	for env := range old.Reviewers {
 		a, b := answers(old, env), answers(now, env)
-		_, still := now.Reviewers[env]
-		if !bytes.Equal(a, b) || !still || exposures(old, env) != exposures(now, env) {
+		others := !reflect.DeepEqual(old.Reviewers[env], now.Reviewers[env])
+		if !bytes.Equal(a, b) || others || old.Bucketing != now.Bucketing || exposures(old, env) != exposures(now, env) {
 			envs = append(envs, env)
 		}
 	}
@@ -21,13 +22,17 @@ func Reviewed(old, now *Document) []string {
 	return envs
 }
 
-// exposures tells apart how the flags of a set are to be shown in an environment.
+// exposures tells apart how the flags of a set are to be shown in an environment, and to those who choose.
 func exposures(doc *Document, env string) string {
 	var b strings.Builder
 	for _, key := range doc.Keys() {
-		raw, err := json.Marshal(doc.Flags[key].Plan(env))
+		f, chosen := doc.Flags[key], ""
+		if f.Preview != nil {
+			chosen = f.Preview.Variant
+		}
+		raw, err := json.Marshal([]any{key, f.Plan(env), f.Preview != nil, chosen})
 		if err == nil {
-			b.WriteString(key + string(raw))
+			b.Write(raw)
 		}
 	}
 	return b.String()

@@ -310,3 +310,80 @@ func TestProposeNull(t *testing.T) {
 		t.Errorf("%s, %v", r.Spec, err)
 	}
 }
+
+// Who reviews is changed by those who do; nobody gets around them by deleting the set and applying another.
+func TestReviewersAreNotGotAround(t *testing.T) {
+	w := start(t)
+	for what, patch := range map[string]string{
+		"the author may approve":   `{"reviewers":{"production":{"own":true}}}`,
+		"others review":            `{"reviewers":{"production":{"from":["friends"]}}}`,
+		"no reviewers":             `{"reviewers":null}`,
+		"another preview":          `{"flags":{"new":{"preview":{"variant":"off"}}}}`,
+		"an environment goes":      `{"environments":["staging"],"reviewers":null}`,
+		"another ring to reach":    `{"flags":{"new":{"exposure":{"ring":"some"}}}}`,
+		"another evaluation order": `{"bucketing":"v3","rebucket":"better","flags":{"new":{"exposure":null}}}`,
+	} {
+		w.apply(resource.KindGroup, "friends", `{"members":["max"]}`)
+		var p map[string]any
+		must(t, json.Unmarshal([]byte(patch), &p))
+		if e, err := w.Edit(t.Context(), "user:zoe", switchboard.Edit{Set: "shop", Patch: p}, now); err != nil || e.Applied || e.Request == nil {
+			t.Errorf("%s: %+v, %v", what, e, err)
+		}
+	}
+	w.refused(errs.Denied, w.catalog.Delete(t.Context(), "user:zoe", now, resource.KindFlagSet, "shop"), "only with a review")
+}
+
+// A request waits for the reviewers of every environment that it would change when it is approved.
+func TestReviewersThatCome(t *testing.T) {
+	w := startWith(t, strings.Replace(declared, `{"production":{"from":["owners"]}}`, `{"staging":{"from":["owners"]}}`, 1))
+	e := w.edit("user:zoe", "size.large", `{"defaultVariant":"large"}`)
+	w.apply(resource.KindGroup, "friends", `{"members":["max"]}`)
+	w.apply(resource.KindFlagSet, "shop", strings.Replace(declared, `{"production":{"from":["owners"]}}`, `{"staging":{"from":["owners"]},"production":{"from":["friends"]}}`, 1))
+	if r, err := w.Request(t.Context(), e.Request.ID); err != nil || !strings.Contains(r.Missing, "for production") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	r, err := w.Review(t.Context(), "user:bob", e.Request.ID, "", false, now)
+	if err != nil || r.State != switchboard.Open || !strings.Contains(r.Missing, "for production") {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if r, err = w.Review(t.Context(), "user:max", e.Request.ID, "", false, now); err != nil || r.State != switchboard.Applied {
+		t.Fatalf("%+v, %v", r, err)
+	}
+}
+
+// Reviewers who approve in the same moment are both heard, and an edit in between does not slip under an approval.
+func TestReviewsAtOnce(t *testing.T) {
+	w := startWith(t, strings.Replace(declared, `{"from":["owners"]}`, `{"from":["owners"],"need":"all"}`, 1))
+	e := w.edit("user:zoe", "size.large", `{"defaultVariant":"large"}`)
+	done := make(chan error)
+	for _, who := range []string{"user:ann", "user:bob"} {
+		go func() {
+			_, err := w.Review(t.Context(), who, e.Request.ID, "", false, now)
+			done <- err
+		}()
+	}
+	for range 2 {
+		must(t, <-done)
+	}
+	if r, err := w.Request(t.Context(), e.Request.ID); err != nil || r.State != switchboard.Applied {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// Where a flag has a state of its own in production, that is what is switched off, whether or not the set names environments.
+func TestOffWhereItIsOn(t *testing.T) {
+	w := startWith(t, `{"flags":{"new":{"state":"DISABLED","variants":{"on":true,"off":false},"defaultVariant":"on","environments":{"production":{"state":"ENABLED"}}}}}`)
+	s := flag.Subject{Set: "shop", Key: "new", Environment: flag.Production}
+	if off, err := w.Off(t.Context(), "user:max", s, "it hurts", now); err != nil || off.Did != "disabled" {
+		t.Fatalf("%+v, %v", off, err)
+	}
+	if v, err := w.Flag(t.Context(), s, now); err != nil || v.State != "disabled" {
+		t.Errorf("it is %s, %v", v.State, err)
+	}
+	if _, err := w.State(t.Context(), "user:max", s, true, "", now); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := w.Flag(t.Context(), s, now); err != nil || v.State != "enabled" {
+		t.Errorf("it is %s, %v", v.State, err)
+	}
+}

@@ -19,7 +19,6 @@ type Edit struct {
 	Reason string
 
 	unreviewed bool
-	reviewed   bool
 }
 
 // Edited is what came of an edit: it is in force, or it waits for review.
@@ -63,7 +62,7 @@ func (b *Board) edit(ctx context.Context, actor string, e Edit, now time.Time) (
 	if err := resource.Refuse(problems); err != nil {
 		return out, err
 	}
-	if envs := flag.Reviewed(old, doc); len(envs) > 0 && !e.unreviewed && !e.reviewed {
+	if envs := flag.Reviewed(old, doc); len(envs) > 0 && !e.unreviewed {
 		out.Request, err = b.request(ctx, actor, e, envs, out.Changes, now)
 		return out, err
 	}

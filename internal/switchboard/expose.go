@@ -94,11 +94,11 @@ func (b *Board) State(ctx context.Context, actor string, s flag.Subject, enabled
 		state = "ENABLED"
 	}
 	patch := map[string]any{"state": state}
-	_, doc, err := b.find(ctx, s)
+	f, doc, err := b.find(ctx, s)
 	if err != nil {
 		return Edited{}, err
 	}
-	if len(doc.Environments) > 0 || s.Environment != flag.Production {
+	if len(doc.Environments) > 0 || s.Environment != flag.Production || f.Environments[s.Environment].Enabled != nil {
 		patch = map[string]any{"environments": map[string]any{s.Environment: patch}}
 	}
 	e := Edit{Set: s.Set, Patch: map[string]any{"flags": map[string]any{s.Key: patch}}, Reason: reason, unreviewed: !enabled}

@@ -172,6 +172,7 @@ func (b *Board) look(ctx context.Context, r *Request) error {
 		}
 		return err
 	}
+	r.concerns(now, doc)
 	if r.Missing, err = b.missing(ctx, *r, doc); err != nil {
 		return err
 	}
@@ -179,13 +180,33 @@ func (b *Board) look(ctx context.Context, r *Request) error {
 	return nil
 }
 
+// concerns adds the environments that have reviewers by now, or in which the request changes an answer by now.
+func (r *Request) concerns(now resource.Resource, doc *flag.Document) {
+	after, err := r.on(now)
+	if err != nil {
+		return
+	}
+	is, _ := flag.Of(after)
+	if is == nil {
+		return
+	}
+	r.Environments = append(slices.Clone(r.Environments), flag.Reviewed(doc, is)...)
+	slices.Sort(r.Environments)
+	r.Environments = slices.Compact(r.Environments)
+}
+
+// on is a set with what the request changes in it.
+func (r Request) on(now resource.Resource) (resource.Resource, error) {
+	var patch map[string]any
+	if err := json.Unmarshal(r.Patch, &patch); err != nil {
+		return now, errs.Wrap(errs.Internal, err, "change request %s is damaged", r.ID)
+	}
+	return Edit{Patch: patch, Spec: r.Spec}.on(now)
+}
+
 // fits reports whether the fields that the request changes are still as they were when it was made, or already as it wants them.
 func (r Request) fits(now resource.Resource) bool {
-	var patch map[string]any
-	if json.Unmarshal(r.Patch, &patch) != nil {
-		return false
-	}
-	after, err := Edit{Patch: patch, Spec: r.Spec}.on(now)
+	after, err := r.on(now)
 	if err != nil {
 		return false
 	}
@@ -237,8 +258,19 @@ func (b *Board) groups(ctx context.Context, names []string) (map[string][]string
 	return groups, nil
 }
 
-// Review approves a request, or refuses it. The last approval that was missing applies it.
-func (b *Board) Review(ctx context.Context, actor, id, reason string, refuse bool, now time.Time) (Request, error) {
+// Review approves a request, or refuses it. The last approval that was missing applies it. What others do meanwhile is looked at
+// before it counts.
+func (b *Board) Review(ctx context.Context, actor, id, reason string, refuse bool, now time.Time) (r Request, err error) {
+	for range 20 {
+		r, err = b.review(ctx, actor, id, reason, refuse, now)
+		if !errs.Is(err, errs.Conflict) || errs.HintOf(err) != "" {
+			return r, err
+		}
+	}
+	return r, err
+}
+
+func (b *Board) review(ctx context.Context, actor, id, reason string, refuse bool, now time.Time) (Request, error) {
 	r, rev, err := b.read(ctx, id)
 	if err != nil {
 		return r, err
@@ -248,12 +280,13 @@ func (b *Board) Review(ctx context.Context, actor, id, reason string, refuse boo
 	case r.State == Refused && refuse, r.State == Applied && !refuse && given:
 		return r, nil // a retry
 	case r.State != Open:
-		return r, errs.E(errs.Conflict, "change request %s is %s", id, r.State)
+		return r, errs.E(errs.Conflict, "change request %s is %s", id, r.State).Next("make the edit anew")
 	}
 	before, doc, err := b.set(ctx, r.Set)
 	if err != nil {
 		return r, err
 	}
+	r.concerns(before, doc)
 	if err := b.may(ctx, actor, r, doc, refuse); err != nil {
 		return r, err
 	}
@@ -273,18 +306,20 @@ func (b *Board) Review(ctx context.Context, actor, id, reason string, refuse boo
 		}
 		return r, err
 	}
-	return b.carryOut(ctx, actor, reason, r, rev, now)
+	return b.carryOut(ctx, actor, reason, r, rev, before, now)
 }
 
 // carryOut applies a request that is approved, in the author's name. The set comes first: should the process end between the two, an
 // approval given again finds the fields changed already, and only notes it.
-func (b *Board) carryOut(ctx context.Context, actor, reason string, r Request, rev int64, now time.Time) (Request, error) {
-	var patch map[string]any
-	if err := json.Unmarshal(r.Patch, &patch); err != nil {
-		return r, errs.Wrap(errs.Internal, err, "change request %s is damaged", r.ID)
-	}
-	if _, err := b.Edit(ctx, r.By, Edit{Set: r.Set, Patch: patch, Spec: r.Spec, Reason: r.Reason, reviewed: true}, now); err != nil {
+func (b *Board) carryOut(ctx context.Context, actor, reason string, r Request, rev int64, before resource.Resource, now time.Time) (Request, error) {
+	after, err := r.on(before)
+	if err != nil {
 		return r, err
+	}
+	if len(resource.Changes(&before, &after)) > 0 {
+		if err := b.Catalog.Replace(ctx, r.By, now, before, after); err != nil {
+			return r, err
+		}
 	}
 	r.State, r.Ended = Applied, now.UTC()
 	return r, b.save(ctx, r, rev, "change.applied", actor, reason, now)
