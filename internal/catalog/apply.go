@@ -220,6 +220,7 @@ func judge(s state, set []resource.Resource) error {
 	found := resource.Check(whole)
 	found = append(found, flagChanges(s, set, stay)...)
 	found = append(found, compares(whole, stay)...)
+	found = append(found, reaches(whole, stay)...)
 	if len(found) == 0 {
 		found = compiles(whole, func(i int) bool { return segments || i >= stay })
 	}

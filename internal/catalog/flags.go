@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -66,7 +67,7 @@ func (c *Catalog) resolveFlag(ctx context.Context, name string) (resource.Resolv
 		resolved.Gates = slices.DeleteFunc(slices.Clone(resolved.Gates), unseen)
 	}
 	if f.Counts != "" { // what stops the service's changes stops its flags'
-		if resolved.Freezes, err = c.freezes(ctx, f.Counts, meta.Labels); err != nil {
+		if resolved.Freezes, err = c.freezesOf(ctx, f.Counts, resolved.Freezes); err != nil {
 			return none, err
 		}
 	}
@@ -81,6 +82,57 @@ func (c *Catalog) resolveFlag(ctx context.Context, name string) (resource.Resolv
 		resolved.Reach = reach + 1
 	}
 	return resolved, nil
+}
+
+// freezesOf adds those that concern a service.
+func (c *Catalog) freezesOf(ctx context.Context, service string, more []resource.NamedFreeze) ([]resource.NamedFreeze, error) {
+	r, err := c.Get(ctx, resource.KindService, service)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	all, err := c.freezes(ctx, service, r.Metadata.Labels)
+	for _, f := range more {
+		if !slices.ContainsFunc(all, func(o resource.NamedFreeze) bool { return o.Name == f.Name }) {
+			all = append(all, f)
+		}
+	}
+	return all, err
+}
+
+// reaches tells, of what is set from stay on, which flags are to reach a ring that their plan does not have. A problem's Index is
+// the position in whole.
+func reaches(whole []resource.Resource, stay int) []resource.Problem {
+	rings, plans := map[string][]resource.Ring{}, false
+	for i, r := range whole {
+		if plan, err := resource.As[resource.RingPlan](r); err == nil {
+			rings[r.Metadata.Name], plans = plan.Rings, plans || i >= stay
+		}
+	}
+	var problems []resource.Problem
+	for i, r := range whole {
+		if r.Kind != resource.KindFlagSet || i < stay && !plans {
+			continue
+		}
+		doc, _ := flag.Of(r)
+		if doc == nil {
+			continue
+		}
+		check := func(p *flag.Plan, path string) {
+			if p == nil || p.Ring == "" || rings[p.Plan] == nil || slices.ContainsFunc(rings[p.Plan], func(r resource.Ring) bool { return r.Name == p.Ring }) {
+				return
+			}
+			problems = append(problems, resource.Problem{Index: i, Kind: r.Kind, Name: r.Metadata.Name, Path: path + ".exposure.ring",
+				Msg: "plan " + p.Plan + " has no ring " + p.Ring, Expected: "a ring of the plan"})
+		}
+		for _, key := range doc.Keys() {
+			f, at := doc.Flags[key], resource.Field("spec.flags", key)
+			check(f.Exposure, at)
+			for _, env := range slices.Sorted(maps.Keys(f.Environments)) {
+				check(f.Environments[env].Exposure, resource.Field(at+".environments", env))
+			}
+		}
+	}
+	return problems
 }
 
 // unseen reports whether a gate judges what only a gateway sees: how long requests take.
