@@ -3,6 +3,7 @@ package serving
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -56,9 +57,13 @@ type environment struct {
 	flag.Feed
 	snapshot *flag.Snapshot
 	changed  chan struct{} // closed and replaced when it changes
+	asked    time.Time     // last
+	waiting  int           // for a change
 }
 
-// maxEnvironments bounds what callers can make the engine keep.
+// maxEnvironments bounds what callers can make the engine keep. Beyond it the one that was longest not asked for, and that nobody
+// waits for, is forgotten: it is made anew when it is asked for again. So nobody is kept from what is served by those who ask for
+// names that nobody serves.
 const maxEnvironments = 100
 
 // New makes an engine; Run keeps it up to date.
@@ -121,11 +126,12 @@ func (e *Engine) Keys() (*flag.Keyring, error) {
 // Watch returns a channel that receives after what is served to an environment has changed, and what ends that.
 func (e *Engine) Watch(env string) (<-chan struct{}, func()) {
 	out, done := make(chan struct{}, 1), make(chan struct{})
-	at, err := e.at(env)
+	at, err := e.waitAt(env)
 	if err != nil {
 		return out, func() {}
 	}
 	go func() {
+		defer e.waited(at)
 		for {
 			e.mu.Lock()
 			changed := at.changed
@@ -147,10 +153,11 @@ func (e *Engine) Watch(env string) (<-chan struct{}, func()) {
 // Await returns what a program elsewhere serves an environment by, once it is not what the program has; after wait, that
 // again.
 func (e *Engine) Await(ctx context.Context, env, have string, wait time.Duration) (flag.Feed, error) {
-	at, err := e.at(env)
+	at, err := e.waitAt(env)
 	if err != nil {
 		return flag.Feed{}, err
 	}
+	defer e.waited(at)
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
@@ -171,19 +178,26 @@ func (e *Engine) Await(ctx context.Context, env, have string, wait time.Duration
 }
 
 // at is an environment, made when it was not asked for so far.
-func (e *Engine) at(env string) (*environment, error) {
+func (e *Engine) at(env string) (*environment, error) { return e.find(env, 0) }
+
+// waitAt is an environment that is kept until waited.
+func (e *Engine) waitAt(env string) (*environment, error) { return e.find(env, 1) }
+
+func (e *Engine) waited(at *environment) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	at.waiting--
+}
+
+func (e *Engine) find(env string, waiting int) (*environment, error) {
 	if env == "" {
 		env = flag.Production
 	}
-	e.mu.Lock()
-	at := e.envs[env]
-	full := len(e.envs) >= maxEnvironments
-	e.mu.Unlock()
-	switch {
-	case at != nil:
+	if at := e.kept(env, waiting); at != nil {
 		return at, nil
-	case full || len(env) > 200:
-		return nil, errs.E(errs.Invalid, "there are %d environments already, or the name is too long", maxEnvironments)
+	}
+	if len(env) > 200 {
+		return nil, errs.E(errs.Invalid, "environment %.20q…: expected a name of at most 200 characters", env)
 	}
 	e.look.Lock()
 	defer e.look.Unlock()
@@ -192,14 +206,47 @@ func (e *Engine) at(env string) (*environment, error) {
 	if err := e.known(ctx); err != nil {
 		return nil, errs.Wrap(errs.Unavailable, err, "what is to be served cannot be read")
 	}
-	e.mu.Lock()
-	at, in := e.envs[env], e.seen
-	e.mu.Unlock()
-	if at != nil {
+	if at := e.kept(env, waiting); at != nil {
 		return at, nil
 	}
+	if !e.makeRoom() {
+		return nil, errs.E(errs.Invalid, "flags are served to %d environments already", maxEnvironments)
+	}
+	e.mu.Lock()
+	in := e.seen
+	e.mu.Unlock()
 	e.serve(env, in)
+	return e.kept(env, waiting), nil
+}
+
+// kept is an environment that is kept, which was asked for.
+func (e *Engine) kept(env string, waiting int) *environment {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.envs[env], nil
+	at := e.envs[env]
+	if at != nil {
+		at.asked, at.waiting = time.Now(), at.waiting+waiting
+	}
+	return at
+}
+
+// makeRoom forgets an environment when there are too many, and reports whether there is room for one more. e.look is held.
+func (e *Engine) makeRoom() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.envs) < maxEnvironments {
+		return true
+	}
+	oldest := ""
+	for env, at := range e.envs {
+		if at.waiting == 0 && (oldest == "" || at.asked.Before(e.envs[oldest].asked)) {
+			oldest = env
+		}
+	}
+	if oldest == "" {
+		return false
+	}
+	delete(e.envs, oldest)
+	maps.DeleteFunc(e.lastGood, func(key setIn, _ made) bool { return key.env == oldest })
+	return true
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,7 +239,7 @@ func TestRunLooks(t *testing.T) {
 		docs[kind] = list
 	}
 	synctest.Test(t, func(t *testing.T) {
-		m := memory(docs)
+		m := &memory{docs: docs}
 		e := serving.New(serving.Options{Store: m, Desired: "Desired", HeadKind: "Catalog", HeadName: "head"})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -249,20 +250,31 @@ func TestRunLooks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m[serving.KindChoices] = []store.Doc{{Kind: serving.KindChoices, Name: "flag:shop:new", Rev: 1, Body: raw}}
+		m.put(store.Doc{Kind: serving.KindChoices, Name: "flag:shop:new", Rev: 1, Body: raw})
 		time.Sleep(3 * time.Second) // of the bubble
 		synctest.Wait()
 		want(t, e, "", map[string]string{"zoe": "on"})
 	})
 }
 
-// memory is a store of documents by kind.
 var errMissing = errs.E(errs.Missing, "there is none")
 
-type memory map[string][]store.Doc
+// memory is a store of documents by kind.
+type memory struct {
+	mu   sync.Mutex
+	docs map[string][]store.Doc
+}
 
-func (m memory) Get(_ context.Context, kind, name string) (store.Doc, error) {
-	for _, d := range m[kind] {
+func (m *memory) put(d store.Doc) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.docs[d.Kind] = append(m.docs[d.Kind], d)
+}
+
+func (m *memory) Get(_ context.Context, kind, name string) (store.Doc, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.docs[kind] {
 		if d.Name == name {
 			return d, nil
 		}
@@ -270,12 +282,38 @@ func (m memory) Get(_ context.Context, kind, name string) (store.Doc, error) {
 	return store.Doc{}, errMissing
 }
 
-func (m memory) List(_ context.Context, p store.Page) ([]store.Doc, error) {
+func (m *memory) List(_ context.Context, p store.Page) ([]store.Doc, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	var list []store.Doc
-	for _, d := range m[p.Kind] {
+	for _, d := range m.docs[p.Kind] {
 		if d.Name > p.After && len(d.Name) >= len(p.Prefix) && d.Name[:len(p.Prefix)] == p.Prefix {
 			list = append(list, d)
 		}
 	}
 	return list, nil
+}
+
+// Who asks for many names keeps nobody from what is served, and who waits for a change hears of it.
+func TestManyEnvironments(t *testing.T) {
+	w := newWorld(t)
+	w.declare("shop", shop)
+	e := w.engine(nil)
+	changed, stop := e.Watch("production")
+	defer stop()
+	for i := range 300 {
+		if _, err := e.Current(fmt.Sprintf("made-up-%d", i)); err != nil {
+			t.Fatalf("name %d: %v", i, err)
+		}
+	}
+	if got := variant(t, e, "staging", "zoe"); got != "on" {
+		t.Errorf("in staging: %s", got)
+	}
+	w.expose(1, []string{"on", "on"}, nil)
+	refresh(t, e)
+	select {
+	case <-changed:
+	case <-time.After(10 * time.Second):
+		t.Error("who waited did not hear of a change")
+	}
 }
