@@ -175,16 +175,17 @@ func (p *Provider) settle(l *life, err error) error {
 	return nil
 }
 
-// Shutdown is ShutdownWithContext with five seconds for sending what is queued.
+// Shutdown is ShutdownWithContext without a context. What could not be sent is logged.
 func (p *Provider) Shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := p.ShutdownWithContext(ctx); err != nil {
+	if err := p.ShutdownWithContext(context.Background()); err != nil {
 		p.o.Log.Warn("flags: the provider was shut down", "err", err)
 	}
 }
 
-// ShutdownWithContext ends what follows the flags and sends what is queued until ctx is done. Its error says how many events could not be sent.
+// farewell is how long shutting down may take when the caller does not say, so that no program hangs for a server that is gone.
+const farewell = 5 * time.Second
+
+// ShutdownWithContext ends what follows the flags and sends what is queued until ctx is done, or five seconds if it never is. Its error says how many events could not be sent.
 // Evaluations go on as before, from the last flags.
 func (p *Provider) ShutdownWithContext(ctx context.Context) error {
 	p.mu.Lock()
@@ -198,6 +199,11 @@ func (p *Provider) ShutdownWithContext(ctx context.Context) error {
 	l.running.Wait()
 	p.events.clear()
 	defer p.o.HTTPClient.CloseIdleConnections()
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, farewell)
+		defer cancel()
+	}
 	return p.queue.stop(ctx)
 }
 

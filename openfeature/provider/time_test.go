@@ -243,6 +243,27 @@ func TestWhenEventsAreSent(t *testing.T) {
 	})
 }
 
+// The SDK shuts providers down without a time limit; a server that is gone holds no program up.
+func TestShutdownEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trip := &roundTrip{f: func(int, *http.Request) (int, http.Header) { return 0, nil }}
+		p, _ := scripted(t, Options{Events: "http://127.0.0.1:1", HTTPClient: &http.Client{Transport: trip}}, func(_ int, ctx context.Context, got func(*served)) error {
+			got(flags(t, shop))
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if err := p.Init(openfeature.EvaluationContext{}); err != nil {
+			t.Fatal(err)
+		}
+		p.Track(t.Context(), "did", openfeature.NewEvaluationContext("ann", nil), openfeature.TrackingEventDetails{})
+		begun := time.Now()
+		err := p.ShutdownWithContext(context.Background())
+		if took := time.Since(begun); err == nil || !strings.Contains(err.Error(), "1 events were not sent") || took != farewell {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
+}
+
 // The same exposure is told once a minute.
 func TestRecent(t *testing.T) {
 	var r recent
