@@ -26,7 +26,8 @@ type inputs struct {
 	assignments map[string]flag.Assignment
 	keys        []flag.Key
 	keyring     *flag.Keyring
-	moving      string // tells apart what is served besides the sets
+	moving      string           // tells apart what is served besides the sets
+	known       map[string]int64 // revisions of the exposures and choices that were read
 }
 
 // Refresh makes what is served be as the store has it now. When it returns without an error, it is.
@@ -75,7 +76,7 @@ func (e *Engine) known(ctx context.Context) error {
 // gather reads what moves, and the sets when anything declared has changed. The head comes first: what is read after it is
 // not older.
 func (e *Engine) gather(ctx context.Context) (inputs, error) {
-	in := inputs{read: true, exposures: map[string]fleet.Service{}, choices: map[string]flag.Choices{}}
+	in := inputs{read: true, exposures: map[string]fleet.Service{}, choices: map[string]flag.Choices{}, known: map[string]int64{}}
 	head, err := e.Store.Get(ctx, e.HeadKind, e.HeadName)
 	if err != nil && !errs.Is(err, errs.Missing) {
 		return in, err
@@ -91,8 +92,18 @@ func (e *Engine) gather(ctx context.Context) (inputs, error) {
 	}
 	var moving strings.Builder
 	note := func(d store.Doc) { moving.WriteString(d.Name + "=" + strconv.FormatInt(d.Rev, 10) + " ") }
-	err = e.each(ctx, e.Desired, flag.Unit+"/", func(d store.Doc) error {
+	was := func(d store.Doc) bool { // it is as it was read before
 		note(d)
+		in.known[d.Kind+"/"+d.Name] = d.Rev
+		return before.known[d.Kind+"/"+d.Name] == d.Rev
+	}
+	err = e.each(ctx, e.Desired, flag.Unit+"/", func(d store.Doc) error {
+		if name := strings.TrimPrefix(d.Name, flag.Unit+"/"); was(d) {
+			if s, ok := before.exposures[name]; ok {
+				in.exposures[name] = s
+			}
+			return nil
+		}
 		var s fleet.Service
 		err := json.Unmarshal(d.Body, &s)
 		if err == nil && !s.Gone {
@@ -104,7 +115,10 @@ func (e *Engine) gather(ctx context.Context) (inputs, error) {
 		return in, err
 	}
 	err = e.each(ctx, KindChoices, "", func(d store.Doc) error {
-		note(d)
+		if was(d) {
+			in.choices[d.Name] = before.choices[d.Name]
+			return nil
+		}
 		var c flag.Choices
 		err := json.Unmarshal(d.Body, &c)
 		in.choices[d.Name] = c
