@@ -143,7 +143,7 @@ func (p *experimentPage) say() {
 	}
 	if p.Report.Mismatch.Broken {
 		p.Alarms = append(p.Alarms, alarm{"Users did not land in the shares that were meant", p.Told})
-		p.Told = "No number below can be trusted. Find out where users are lost or misplaced, then end it and begin again."
+		p.Told = "No number below can be trusted. Find out where users are lost or misplaced, then begin again."
 	}
 	if p.Report.Multiple.Broken {
 		m := p.Report.Multiple
@@ -154,6 +154,9 @@ func (p *experimentPage) say() {
 
 // Ender is who ended it.
 func (p *experimentPage) Ender() string { return enderOf(p.EndedBy) }
+
+// ByItself says whether nobody ended it.
+func (p *experimentPage) ByItself() bool { return p.EndedBy == lab.Actor }
 
 func (p *experimentPage) facts() {
 	add := func(name, value string) {

@@ -32,7 +32,9 @@ func TestPagesInABrowser(t *testing.T) {
 		{"a plan is edited", editingAPlan}, {"the calendar", theCalendar}, {"halting, and an approval by somebody else", approving},
 		{"the line is stopped by one and lifted by another", stoppingTheLine},
 		{"flags before there is any", flagsBeforeAny}, {"flags: a variant comes to users", aFlagRamps}, {"flags: switched off", aFlagIsSwitchedOff},
-		{"flags: an edit", editingAFlag}, {"flags: a review", reviewingAnEdit}, {"signing out", signingOut},
+		{"flags: an edit", editingAFlag}, {"flags: a review", reviewingAnEdit},
+		{"experiments before there is any", experimentsBeforeAny}, {"an experiment: begun and read", anExperiment}, {"an experiment breaks", anExperimentBreaks},
+		{"signing out", signingOut},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			r.t = t
