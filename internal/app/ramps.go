@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +44,7 @@ type mark struct {
 	rest       time.Time // when to count again: counting takes no more than a tenth of a processor
 	users, did [2]int64  // of the canary and of the others
 	ring, on   string    // in trial, and the variant that is
-	off        string
+	off, salt  string    // and of the trial, which no other has
 }
 
 // keptMarks bounds how far the gates of a rollout may be apart in their reading.
@@ -118,7 +119,7 @@ func (t *told) ramp(name string) (fleet.Service, bool) {
 
 // count is all that was told since a time of the users in the ring in trial.
 func (t *told) count(ctx context.Context, ramp fleet.Service, canary string, since, to time.Time) (mark, error) {
-	m := mark{at: to, since: since, ring: ramp.Rings[ramp.Ramp.Ring].Name, on: ramp.Ramp.To, off: ramp.Ramp.From}
+	m := mark{at: to, since: since, ring: ramp.Rings[ramp.Ramp.Ring].Name, on: ramp.Ramp.To, off: ramp.Ramp.From, salt: ramp.Ramp.Salt}
 	sides, err := flag.ExposureOf(ramp, ramp.Ramp.From).Compile()
 	if err != nil {
 		return m, err
@@ -127,12 +128,16 @@ func (t *told) count(ctx context.Context, ramp fleet.Service, canary string, sin
 	if err != nil {
 		return m, err
 	}
+	chosen, choices := map[string]bool{}, t.serving.Chosen(ramp.Name)
+	for _, user := range slices.Concat(choices.In, choices.Out) { // not placed by chance
+		chosen[user] = true
+	}
 	began := time.Now()
 	res, err := t.events.Summaries(ctx, track.Query{Environment: subject.Environment, Flag: subject.Key, Since: since, Until: to.Add(time.Minute),
 		Measure: track.Measure{Kind: "proportion", Event: errorEvent},
 		Take: func(user string, attributes map[string]any) bool {
 			_, side := sides.Of(&exposure.Context{TargetingKey: user, Attributes: attributes, Timestamp: to.Unix()})
-			return side != flag.None
+			return side != flag.None && !chosen[user]
 		}})
 	if err != nil {
 		return m, err
@@ -168,12 +173,13 @@ func (t *told) keep(service string, m mark) {
 	t.marks[service] = all[max(0, len(all)-keptMarks):]
 }
 
-// users are those of the ring in trial as they were last counted.
+// users are those of the ring in trial as they were last counted; those of another trial say nothing of it.
 func (t *told) users(service string) []fleet.UserCount {
+	ramp, ok := t.ramp(service)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := t.marks[service]
-	if len(all) == 0 {
+	if !ok || len(all) == 0 || all[len(all)-1].salt != ramp.Ramp.Salt {
 		return nil
 	}
 	m := all[len(all)-1]

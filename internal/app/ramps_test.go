@@ -81,6 +81,25 @@ func TestRampsAreJudgedByWhatIsTold(t *testing.T) {
 	if samples, _, err := judge.Counts(t.Context(), name, "on", "off", "0.3", began, first); err != nil || samples != nil {
 		t.Errorf("latency: %v, %v", samples, err)
 	}
+	// Who chose to have it, or not to, was not placed by chance. The users of one trial are not those of the next.
+	var some flag.Choices
+	for i := range 1000 {
+		some.In = append(some.In, fmt.Sprint("user-", i))
+	}
+	ramp.Generation, ramp.Ramp.Salt = 8, "trial again"
+	next := document(t, "Desired", flag.Unit+"/"+name, ramp)
+	next.Rev = 2
+	engine.Store = shelf{docs[0], next, document(t, serving.KindChoices, name, some)}
+	must(t, engine.Refresh(t.Context()))
+	if users := judge.users(name); len(users) != 0 {
+		t.Errorf("of the trial before: %+v", users)
+	}
+	judge.seen(name, 8, began)
+	rest, _, err := judge.Counts(t.Context(), name, "on", "off", "", began, first.Add(2*time.Minute))
+	must(t, err)
+	if c := rest[0].Canary; c.Bad != 0 || c.Requests < 190 || c.Requests > 310 {
+		t.Errorf("without those who chose: %+v", c)
+	}
 }
 
 func document(t *testing.T, kind, name string, body any) store.Doc {

@@ -36,3 +36,10 @@ func (e *Engine) InForce(name string) fleet.ServiceStatus {
 	}
 	return status
 }
+
+// Chosen are the users who chose about a flag's preview, by the name of its exposure.
+func (e *Engine) Chosen(name string) flag.Choices {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.seen.choices[name]
+}
