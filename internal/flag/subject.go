@@ -20,11 +20,14 @@ func Mark(env string) string { return Unit + "/" + env }
 // Subject names the exposure of a flag in an environment where services are named: what is rolled out is a variant of it.
 type Subject struct{ Set, Key, Environment string }
 
+// colon stands for one in a key or an environment, so that no two subjects have the same name.
+const colon = "%3A"
+
 // String is flag:set:key, with :environment where that is not production.
 func (s Subject) String() string {
-	name := "flag:" + s.Set + ":" + s.Key
+	name := "flag:" + s.Set + ":" + strings.ReplaceAll(s.Key, ":", colon)
 	if s.Environment != "" && s.Environment != Production {
-		name += ":" + s.Environment
+		name += ":" + strings.ReplaceAll(s.Environment, ":", colon)
 	}
 	return name
 }
@@ -44,6 +47,9 @@ func ParseSubject(name string) (Subject, error) {
 	s := Subject{parts[0], parts[1], Production}
 	if len(parts) == 3 {
 		s.Environment = parts[2]
+	}
+	if IsSubject(name) {
+		s.Key, s.Environment = strings.ReplaceAll(s.Key, colon, ":"), strings.ReplaceAll(s.Environment, colon, ":")
 	}
 	return s, nil
 }

@@ -45,6 +45,12 @@ func (w *world) set(change func()) {
 	w.changed = make(chan struct{})
 }
 
+func (w *world) questions() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked
+}
+
 func (w *world) Feed(ctx context.Context, env, have string, wait time.Duration) (flag.Feed, error) {
 	timeout := time.After(wait)
 	for {
@@ -192,8 +198,8 @@ func TestWhatIsToldIsServedSavedAndAcknowledged(t *testing.T) {
 			t.Errorf("reported %d times, want 2", w.told)
 		}
 		time.Sleep(time.Minute)
-		if w.saves != 2 || w.asked > 8 {
-			t.Errorf("%d saves and %d questions when little happens", w.saves, w.asked)
+		if w.saves != 2 || w.questions() > 8 {
+			t.Errorf("%d saves and %d questions when little happens", w.saves, w.questions())
 		}
 	})
 }
@@ -239,8 +245,8 @@ func TestAnEmptiedDatabase(t *testing.T) {
 		w.set(func() { w.feed = flag.Feed{Version: "blank", Blank: true} })
 		time.Sleep(time.Hour)
 		w.sees("color", "red")
-		if w.asked > 400 {
-			t.Errorf("asked %d times in an hour", w.asked)
+		if w.questions() > 400 {
+			t.Errorf("asked %d times in an hour", w.questions())
 		}
 		stop()
 		_, stop = w.follow() // restarted beside it
