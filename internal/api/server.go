@@ -27,7 +27,7 @@ type Options struct {
 	FlagKeys  FlagKeys
 	Board     Board
 	Lab       Lab
-	Track     http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks who sends by itself
+	Track     http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks of which environment they are
 	Logs      Logs
 	Store     Store
 	Notifier  Notifier // nil: followers of the record look for new events by themselves
@@ -93,7 +93,7 @@ func (s *Server) mounts() {
 	s.mount("/v1/", route{action: policy.Anyone, missing: true}, http.HandlerFunc(s.unknown))
 	if s.Track != nil {
 		for _, path := range []string{"/v1/track", "/v1/logs", "/v1/traces"} {
-			s.mount("POST "+path, route{action: policy.Self, maxBody: maxEvents}, s.Track)
+			s.mount("POST "+path, route{action: policy.Send, maxBody: maxEvents}, s.Track)
 		}
 	}
 	if s.Metrics != nil {

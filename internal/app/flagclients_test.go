@@ -11,8 +11,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flag"
+	"github.com/ringfence/ringfence/internal/policy"
 )
 
 // Only this machine's programs get flags without a key, and only as long as there is none.
@@ -79,6 +81,26 @@ func TestWhoTheUserIs(t *testing.T) {
 	for _, of := range []string{"other", "none", "unknown"} {
 		if who, err := c.Subject(t.Context(), flag.Client{Name: of}, token); !errs.Is(err, errs.Denied) {
 			t.Errorf("of %s: %q, %v", of, who, err)
+		}
+	}
+}
+
+// A key for flags of a program lets it tell of its users, and nothing else; one that stands in pages does not.
+func TestWhoMaySendEvents(t *testing.T) {
+	key := func(name, scope string) flag.Key {
+		return flag.Key{Name: name, Hash: flag.HashKey("rff_" + name), Environment: "staging", Scope: scope}
+	}
+	gone := key("gone", flag.ServerScope)
+	gone.Revoked = time.Unix(1, 0)
+	ring := flag.NewKeyring([]flag.Key{key("shop", flag.ServerScope), key("page", flag.BrowserScope), gone})
+	s := senders{access.Tokens{Store: shelf{}}, flagClients{keys: func() (*flag.Keyring, error) { return ring, nil }}}
+	who, err := s.SignIn(t.Context(), "rff_shop")
+	if err != nil || who.Name != "key:shop" || policy.Allow(who, policy.Send) != nil || policy.Allow(who, policy.Read) == nil || policy.Allow(who, policy.Self) == nil {
+		t.Errorf("%+v, %v", who, err)
+	}
+	for _, token := range []string{"rff_page", "rff_gone", "rff_none", "rf_none"} {
+		if who, err := s.SignIn(t.Context(), token); !errs.Is(err, errs.Denied) {
+			t.Errorf("%s: %+v, %v", token, who, err)
 		}
 	}
 }

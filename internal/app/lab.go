@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/controller"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/experiment"
@@ -51,10 +53,18 @@ func firstTime(path string) (time.Time, error) {
 	return t, nil
 }
 
-// intake takes exposures and metric events in. Who sends them has signed in.
+// intake takes exposures and metric events in. Who sends them has signed in; with a key for flags, they are of its environment.
 func (s *server) intake() http.Handler {
 	return s.events.Handler(track.KeysFunc(func(r *http.Request) (string, error) {
-		env := cmp.Or(r.Header.Get(environmentHeader), flag.Production)
+		said := r.Header.Get(environmentHeader)
+		if key := access.BearerOf(r); strings.HasPrefix(key, flag.KeyPrefix) {
+			c, err := flagClients{keys: s.serving.Keys}.Check(r.Context(), key)
+			if err == nil && said != "" && said != c.Environment {
+				err = errs.E(errs.Denied, "the key is for environment %s", c.Environment)
+			}
+			return c.Environment, err
+		}
+		env := cmp.Or(said, flag.Production)
 		if len(env) > 200 {
 			return "", errs.E(errs.Invalid, "%s: expected at most 200 characters", environmentHeader)
 		}

@@ -255,7 +255,7 @@ func (s *server) handler() (http.Handler, error) {
 	}
 	return api.New(api.Options{
 		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Track: s.intake(),
-		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store}, FlagKeys: access.FlagKeys{Store: s.store},
+		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }

@@ -15,9 +15,10 @@ const (
 	Operator  Role = "operator"  // releasing and deciding on rollouts, and reading
 	Viewer    Role = "viewer"    // reading, without artifacts and backups
 	DataPlane Role = "dataplane" // what a data plane needs to run its unit, and nothing else
+	Client    Role = "client"    // a program with a key for flags: tells what became of them. No token has it
 )
 
-// Roles are all roles.
+// Roles are all roles that tokens have.
 var Roles = []Role{Admin, Operator, Viewer, DataPlane}
 
 // Action is what a request does, as coarse as roles tell apart.
@@ -31,15 +32,17 @@ const (
 	Decide  Action = "decide"  // releasing, and what people decide of rollouts: approvals, commands, the line
 	Change  Action = "change"  // whatever else changes state: what is declared, and who may sign in
 	Fetch   Action = "fetch"   // the content of artifacts
+	Send    Action = "send"    // events of users, by which rollouts and experiments are judged
 	Operate Action = "operate" // what a data plane does for its unit
 	Export  Action = "export"  // a copy of everything, hashed tokens included
 )
 
 var granted = map[Role][]Action{
-	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export},
-	Operator:  {Self, Read, Decide},
+	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export, Send},
+	Operator:  {Self, Read, Decide, Send},
 	Viewer:    {Self, Read},
 	DataPlane: {Self, Fetch, Operate},
+	Client:    {Send},
 }
 
 // Principal is someone who has signed in.

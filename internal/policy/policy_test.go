@@ -8,14 +8,15 @@ import (
 )
 
 func TestAllow(t *testing.T) {
-	all := []policy.Action{policy.Anyone, policy.Self, policy.Read, policy.Decide, policy.Change, policy.Fetch, policy.Operate, policy.Export, "unheard-of"}
+	all := []policy.Action{policy.Anyone, policy.Self, policy.Read, policy.Decide, policy.Change, policy.Fetch, policy.Operate, policy.Export, policy.Send, "unheard-of"}
 	tests := map[policy.Role]string{ // a letter for each action that is allowed
-		policy.Admin:     "++++++++-",
-		policy.Operator:  "++++-----",
-		policy.Viewer:    "+++------",
-		policy.DataPlane: "++---++--",
-		"":               "+--------",
-		"made-up":        "+--------",
+		policy.Admin:     "+++++++++-",
+		policy.Operator:  "++++----+-",
+		policy.Viewer:    "+++-------",
+		policy.DataPlane: "++---++---",
+		policy.Client:    "+-------+-",
+		"":               "+---------",
+		"made-up":        "+---------",
 	}
 	for role, want := range tests {
 		p := policy.Principal{Name: "x", Role: role}
