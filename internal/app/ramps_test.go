@@ -81,21 +81,26 @@ func TestRampsAreJudgedByWhatIsTold(t *testing.T) {
 	if samples, _, err := judge.Counts(t.Context(), name, "on", "off", "0.3", began, first); err != nil || samples != nil {
 		t.Errorf("latency: %v, %v", samples, err)
 	}
-	// Who chose to have it, or not to, was not placed by chance. The users of one trial are not those of the next.
+	theNextTrial(t, judge, docs, ramp, began, first.Add(2*time.Minute))
+}
+
+// theNextTrial: who chose to have it, or not to, was not placed by chance; the users of one trial are not those of the next.
+func theNextTrial(t *testing.T, judge *told, docs shelf, ramp fleet.Service, began, at time.Time) {
+	t.Helper()
 	var some flag.Choices
 	for i := range 1000 {
 		some.In = append(some.In, fmt.Sprint("user-", i))
 	}
 	ramp.Generation, ramp.Ramp.Salt = 8, "trial again"
-	next := document(t, "Desired", flag.Unit+"/"+name, ramp)
+	next := document(t, "Desired", flag.Unit+"/"+ramp.Name, ramp)
 	next.Rev = 2
-	engine.Store = shelf{docs[0], next, document(t, serving.KindChoices, name, some)}
-	must(t, engine.Refresh(t.Context()))
-	if users := judge.users(name); len(users) != 0 {
+	judge.serving.Store = shelf{docs[0], next, document(t, serving.KindChoices, ramp.Name, some)}
+	must(t, judge.serving.Refresh(t.Context()))
+	if users := judge.users(ramp.Name); len(users) != 0 {
 		t.Errorf("of the trial before: %+v", users)
 	}
-	judge.seen(name, 8, began)
-	rest, _, err := judge.Counts(t.Context(), name, "on", "off", "", began, first.Add(2*time.Minute))
+	judge.seen(ramp.Name, 8, began)
+	rest, _, err := judge.Counts(t.Context(), ramp.Name, "on", "off", "", began, at)
 	must(t, err)
 	if c := rest[0].Canary; c.Bad != 0 || c.Requests < 190 || c.Requests > 310 {
 		t.Errorf("without those who chose: %+v", c)
