@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -32,6 +33,9 @@ type releaseInput struct {
 }
 
 func (s *Server) release(ctx context.Context, in *releaseInput) (*answered[wire.Rollout], error) {
+	if flag.IsSubject(in.Service) { // there is more to ask before a flag is shown
+		return nil, errs.E(errs.Invalid, "service %q is the exposure of a flag", in.Service).Next("show it: ringfence flags expose SET/KEY --variant …")
+	}
 	if err := s.ensureRelease(ctx, in); err != nil {
 		return nil, err
 	}
