@@ -220,11 +220,20 @@ func (r *rig) do(steps ...chromedp.Action[chromedp.Void]) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.ctx, 30*time.Second)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		r.picture("failed")
-		r.t.Fatalf("%v\n%s", err, strings.Join(r.complaints(), "\n"))
+	for _, step := range steps {
+		err := chromedp.Do(ctx, step)
+		for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), gone) {
+			err = chromedp.Do(ctx, step)
+		}
+		if err != nil {
+			r.picture("failed")
+			r.t.Fatalf("%v\n%s", err, strings.Join(r.complaints(), "\n"))
+		}
 	}
 }
+
+// gone is what the browser says of an element that was found and then drawn anew, as a live page does, before it was used.
+const gone = "Could not find node with given id"
 
 // eval asks the page.
 func eval[T any](r *rig, js string) T {
