@@ -178,7 +178,7 @@ func (c *Catalog) variant(ctx context.Context, name, variant string) (resource.R
 // flight; nothing when there was none.
 type Shown func(ctx context.Context, name string) (variant, inFlight string, err error)
 
-// withdrawn refuses that a flag loses its exposure while that shows something: what it gives would change for everyone at once.
+// withdrawn refuses that a flag loses its exposure, or a variant, while that is shown or on its way: what it gives would change for everyone at once.
 func (c *Catalog) withdrawn(ctx context.Context, s state, set []resource.Resource) error {
 	for _, r := range set {
 		if r.Kind != resource.KindFlagSet {
@@ -201,6 +201,11 @@ func (c *Catalog) withdrawn(ctx context.Context, s state, set []resource.Resourc
 	return nil
 }
 
+// lost are the variants that a flag does not have any more.
+func lost(f, after *flag.Definition) []string {
+	return slices.DeleteFunc(slices.Clone(f.Variants()), func(name string) bool { _, still := after.Value(name); return still })
+}
+
 // keeps is withdrawn for one set; now is nil when the set goes.
 func (c *Catalog) keeps(ctx context.Context, set string, old, now *flag.Document) error {
 	if c.Shown == nil || old == nil {
@@ -213,7 +218,8 @@ func (c *Catalog) keeps(ctx context.Context, set string, old, now *flag.Document
 			if now != nil {
 				after = now.Flags[key]
 			}
-			if f.Plan(env) == nil || after != nil && after.Plan(env) != nil {
+			stays := after != nil && after.Plan(env) != nil
+			if f.Plan(env) == nil || stays && len(lost(f, after)) == 0 {
 				continue
 			}
 			name := flag.Subject{Set: set, Key: key, Environment: env}.String()
@@ -224,6 +230,7 @@ func (c *Catalog) keeps(ctx context.Context, set string, old, now *flag.Document
 			case inFlight != "":
 				return errs.E(errs.Conflict, "rollout %s of flag %s/%s is in flight", inFlight, set, key).Next("switch it off first: ringfence flags off %s/%s --reason …", set, key)
 			case variant == "" || variant == f.Baseline(env) || after != nil && after.Baseline(env) == variant:
+			case stays && !slices.Contains(lost(f, after), variant):
 			default:
 				return errs.E(errs.Conflict, "everyone in %s has variant %s of flag %s/%s, which would end at once", env, variant, set, key).
 					Next("make it the default variant in the same change, or switch it off first: ringfence flags off %s/%s --reason …", set, key)

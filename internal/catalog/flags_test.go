@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -54,5 +55,30 @@ func TestFreezesOfAServiceConcernItsFlags(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "by-label by-name by-set" {
 		t.Errorf("frozen by %s", got)
+	}
+}
+
+// A variant that users have by a rollout, or are to have by one in flight, is not taken out of the flag.
+func TestAVariantThatIsShownStays(t *testing.T) {
+	const more = `{"flags":{"new":{"state":"ENABLED","variants":{"on":true,"off":false,"spare":true},"defaultVariant":"off","exposure":{"plan":"quick","variant":"on"}}}}`
+	without := func(name, instead string) resource.Resource {
+		return make1(resource.KindFlagSet, "shop", strings.Replace(strings.Replace(more, `"`+name+`":true`, `"`+instead+`":true`, 1), `"variant":"`+name+`"`, `"variant":"`+instead+`"`, 1))
+	}
+	for _, x := range []struct {
+		what, shown, inFlight string
+		set                   resource.Resource
+		refused               bool
+	}{
+		{"nothing is shown", "", "", without("on", "yes"), false},
+		{"it is shown", "on", "", without("on", "yes"), true},
+		{"another is shown", "on", "", without("spare", "other"), false},
+		{"a rollout is in flight", "", "flag:shop:new-1", without("on", "yes"), true},
+	} {
+		c, _ := newCatalog()
+		c.Shown = func(context.Context, string) (string, string, error) { return x.shown, x.inFlight, nil }
+		apply(t, c, make1(resource.KindRingPlan, "quick", twoRings), make1(resource.KindFlagSet, "shop", more))
+		if _, err := c.Apply(t.Context(), "user:ann", t0, []resource.Resource{x.set}, false); errs.Is(err, errs.Conflict) != x.refused {
+			t.Errorf("%s: %v", x.what, err)
+		}
 	}
 }
