@@ -67,7 +67,7 @@ func (b *Board) choose(ctx context.Context, actor string, s flag.Subject, user, 
 	if err != nil {
 		return err
 	}
-	e, err := event(now, "preview.chosen", actor, "flag/"+strings.TrimPrefix(s.String(), "flag:"), map[string]string{"targetingKey": user, "choice": choice})
+	e, err := event(now, "preview.chosen", actor, "flag/"+strings.TrimPrefix(s.String(), "flag:"), map[string]any{"choice": choice, "in": len(c.In), "out": len(c.Out)}) // who it was is not for a record that nothing is removed from
 	if err != nil {
 		return err
 	}
