@@ -8,7 +8,7 @@ VENDOR := internal/ui/assets/vendor
 STATICCHECK := $(GO) tool -modfile=tools/go.mod staticcheck
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # What starts no goroutine, or none that share anything, has no race to detect.
-ALONE := $(addprefix ./internal/,audit errs experiment exposure fleet health policy resource rollout simulate stat store)
+ALONE := $(addprefix ./internal/,audit errs experiment exposure flag fleet health policy resource rollout simulate stat store)
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo CGO_ENABLED=1)
 
 help: ## this list
