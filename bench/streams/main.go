@@ -3,6 +3,8 @@
 // again; and of a data plane when somebody switches a flag off at its control plane, with all that is recorded and
 // acknowledged in between. A stream counts by the last that it says of a change.
 //
+// With -beside another server of flagd's events is measured, which has to be running and to look at its file.
+//
 //	make build && go run ./bench/streams -streams 10000
 package main
 
@@ -29,11 +31,16 @@ func main() {
 	streams := flag.Int("streams", 10_000, "open at the same time")
 	rounds := flag.Int("rounds", 5, "how often the flag is flipped")
 	binary := flag.String("binary", "bin/ringfence", "to measure")
+	beside := flag.String("beside", "", "instead, another server of flagd's events, as URL=FILE: it serves that file, which is flipped")
 	flag.Parse()
-	for _, begin := range []func(binary string) (*plant, error){
+	plants := []func(binary string) (*plant, error){
 		func(b string) (*plant, error) { return serve(b, "OFREP") }, func(b string) (*plant, error) { return serve(b, "evaluation") },
 		func(b string) (*plant, error) { return whole(b, false) }, func(b string) (*plant, error) { return whole(b, true) },
-	} {
+	}
+	if *beside != "" {
+		plants = []func(string) (*plant, error){func(string) (*plant, error) { return other(*beside) }}
+	}
+	for _, begin := range plants {
 		p, err := begin(*binary)
 		if err == nil {
 			err = errors.Join(measure(p, *streams, *rounds), p.close())

@@ -33,12 +33,7 @@ func serve(binary, kind string) (*plant, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "flags.json")
-	flip := func(to string) error {
-		if err := os.WriteFile(path+".new", fmt.Appendf(nil, text, to), 0o600); err != nil {
-			return err
-		}
-		return os.Rename(path+".new", path)
-	}
+	flip := flipping(path)
 	if err := flip("on"); err != nil {
 		return nil, err
 	}
@@ -56,6 +51,25 @@ func serve(binary, kind string) (*plant, error) {
 	}
 	return &plant{name: "file, " + kind, at: "http://" + regexp.MustCompile(kind + ` ([0-9.:]+)`).FindStringSubmatch(line)[1], events: kind == "evaluation", flip: flip,
 		close: func() error { return end(server, dir) }}, nil
+}
+
+// flipping switches the flag in a file.
+func flipping(path string) func(to string) error {
+	return func(to string) error {
+		if err := os.WriteFile(path+".new", fmt.Appendf(nil, text, to), 0o600); err != nil {
+			return err
+		}
+		return os.Rename(path+".new", path)
+	}
+}
+
+// other is a server that somebody runs, as URL=FILE.
+func other(at string) (*plant, error) {
+	url, path, ok := strings.Cut(at, "=")
+	if !ok {
+		return nil, fmt.Errorf("-beside %s: expected URL=FILE", at)
+	}
+	return &plant{name: "beside, evaluation", at: url, events: true, flip: flipping(path), close: func() error { return nil }}, flipping(path)("on")
 }
 
 func end(server *exec.Cmd, dir string) error {
