@@ -62,7 +62,7 @@ func (c *Controller) judge(ctx context.Context, sit situation, seen sight, users
 		if stale != "" && j.Verdict == health.Pass {
 			j.Verdict, j.Reasons, j.NoData = health.Hold, append(j.Reasons, stale), true
 		}
-		j.NoData = j.NoData && !sc.patience(g.Gate, now)
+		j.NoData = (j.NoData || g.silent(stale)) && j.Verdict == health.Hold && !sc.patience(g.Gate, now)
 		if j.Verdict == health.Fail && ev.HurtAt.IsZero() {
 			ev.HurtAt = g.hurt
 		}
@@ -74,6 +74,10 @@ func (c *Controller) judge(ctx context.Context, sit situation, seen sight, users
 		ev.Peak = c.covered(ctx, &sc.peak, sit, stage.Baking, now)
 	}
 }
+
+// silent reports whether a gate that counts requests has none to go by: none came in the whole stage, or nothing tells of them
+// any more. A gate of another kind says so itself.
+func (g *gateCase) silent(stale string) bool { return g.Process != nil && (g.Seen == 0 || stale != "") }
 
 // ask judges the gates that are asked before a ring is entered. What was answered before the ring was about to be
 // entered does not count.

@@ -143,6 +143,21 @@ func TestNoDataTakesAWhile(t *testing.T) {
 	}
 }
 
+// A gate that counts requests has no data while none come or nobody tells of them; what that means is for the plan to say.
+func TestNoRequestsAreNoData(t *testing.T) {
+	for noData, phase := range map[string]rollout.Phase{"": rollout.Baking, "hold": rollout.Baking, "fail": rollout.RolledBack} {
+		w := newWorld()
+		play(t, w, func(t *testing.T, ctx context.Context, ctl *Controller) {
+			w.change(func() { w.spec.Gates[0].NoData, w.blind = noData, true })
+			release(t, ctx, ctl, "v2")
+			time.Sleep(soon)
+			if s := find(t, ctx, ctl); s.Phase != phase || s.Ring > 0 {
+				t.Errorf("no data that means %q: %s in ring %d: %s", noData, s.Phase, s.Ring, s.Reason)
+			}
+		})
+	}
+}
+
 // What was said before a ring while it was about to be entered tells nothing once that is long ago.
 func TestGatesBeforeARingAreAskedAgain(t *testing.T) {
 	w := newWorld()
