@@ -57,6 +57,9 @@ type Service struct {
 	Units     []string    `json:"units,omitempty" maxItems:"50" doc:"where it runs, when that is several places; rings may name some of them"`
 	Peak      *Window     `json:"peak,omitempty" doc:"when its traffic peaks, for rings with coverPeak; default the busiest hour of the last week"`
 	Metrics   *Metrics    `json:"metrics,omitempty" doc:"the service's own metrics, collected from every instance; default none"`
+	DependsOn []string    `json:"dependsOn,omitempty" maxItems:"50" doc:"services that it calls: when one of them fails, its own alerts are symptoms"`
+	Runbook   string      `json:"runbook,omitempty" maxLength:"2000" doc:"address of the page that says what to do when it hurts; alerts name it"`
+	Impact    string      `json:"impact,omitempty" maxLength:"500" doc:"what users notice when it hurts, in a sentence; alerts name it"`
 }
 
 // Metrics says where an instance tells its own metrics, in Prometheus' text or protobuf format or as OpenMetrics.
