@@ -27,7 +27,7 @@ const (
 
 // Severities, the one that wakes people first.
 const (
-	Page   = "page"
+	Paging = "page"
 	Ticket = "ticket"
 	Info   = "info"
 )

@@ -32,6 +32,7 @@ import (
 	"github.com/ringfence/ringfence/internal/lab"
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/notify"
+	"github.com/ringfence/ringfence/internal/pager"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/serving"
 	"github.com/ringfence/ringfence/internal/store"
@@ -68,6 +69,7 @@ type server struct {
 	since      time.Time // when events began to be told
 	board      *switchboard.Board
 	lab        *lab.Lab
+	pager      *pager.Pager // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
 	checks     *check.Pool
 	controller *controller.Controller
@@ -155,6 +157,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Choices: serving.KindChoices,
 		Every: 60 * c.Step, Logger: c.Logger})
 	s.serving.Experiments, s.board.Experiments = s.lab, s.lab
+	s.openPager()
 	return s, nil
 }
 
@@ -175,6 +178,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.serving.Run(ctx) })
 	group.Go(func() error { return s.lab.Run(ctx) })
+	group.Go(func() error { return s.pager.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { // streams of flags, which do not end by themselves
 		<-ctx.Done()
