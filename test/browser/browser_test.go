@@ -84,14 +84,14 @@ func aRingFills(r *rig) {
 }
 
 func pausing(r *rig) {
-	r.do(chromedp.Click(css("#do-pause")), chromedp.WaitVisible(css("#ask[open] #reason")),
-		chromedp.SendKeys(css("#reason"), "looking at it <b>closely</b>"), chromedp.Click(css("#ask button.main")))
+	r.do(press("#do-pause"), chromedp.WaitVisible(css("#ask[open] #reason")),
+		chromedp.SendKeys(css("#reason"), "looking at it <b>closely</b>"), press("#ask button.main"))
 	r.sees("that it is paused", headline+`.startsWith("Paused in ring")`)
 	r.sees("why, as text", `document.querySelector(".timeline").textContent.includes("looking at it <b>closely</b>")`)
 	r.sees("no dialog any more", `!document.querySelector("dialog[open]")`)
 
 	// What was opened stays open when the page changes under it.
-	r.do(chromedp.Click(css(".timeline li:last-child summary")))
+	r.do(press(".timeline li:last-child summary"))
 	opened := eval[string](r, `document.querySelector(".timeline details[open]").id`)
 	r.do(chromedp.KeyEvent("?"), chromedp.WaitVisible(css("#help")), chromedp.KeyEvent("\u001b"), chromedp.WaitNotVisible(css("#help")))
 	eval[bool](r, `document.querySelector("#live").firstElementChild.dataset.old = "yes", true`)
@@ -192,15 +192,15 @@ func aBadRelease(r *rig) {
 
 // editingAPlan lets ring early wait for an approval.
 func editingAPlan(r *rig) {
-	r.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("p"), chromedp.WaitVisible(css(".plans a")), chromedp.Click(css(`.plans a[href="/plans/standard"]`)), chromedp.WaitVisible(css("#editor")))
+	r.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("p"), chromedp.WaitVisible(css(".plans a")), press(`.plans a[href="/plans/standard"]`), chromedp.WaitVisible(css("#editor")))
 	r.sees("the simulation beside it", `document.querySelector("#sim-said") && document.querySelector(".curve .line")`)
-	r.do(chromedp.SetValue(css("#ring-1-bake"), "1s"), chromedp.Click(css(`button.main[value="save"]`)))
+	r.do(chromedp.SetValue(css("#ring-1-bake"), "1s"), press(`button.main[value="save"]`))
 	r.sees("what is wrong, at the field", `document.querySelector("#ring-1-bake-wrong").textContent.includes("shorter than in the ring before") && document.querySelector("#ring-1-bake").value === "1s"`)
 	r.shootHere("plan-wrong")
 	r.do(chromedp.SetValue(css("#ring-1-bake"), "10s"), chromedp.SetValue(css("#ring-1-approval"), "any of"), chromedp.SetValue(css("#ring-1-hours"), "mon tue wed thu fri sat sun 00:00-24:00"),
-		chromedp.Click(css(`button[value="gate-add"]`)), chromedp.WaitVisible(css("#gate-2-query")),
-		chromedp.SetValue(css("#gate-2-query"), `sum(ringfence_requests_in_flight{service="{service}"})`), chromedp.SetValue(css("#gate-2-max"), "500"), chromedp.Click(css("[name=gate-2-informing]")),
-		chromedp.Click(css(`button.main[value="save"]`)))
+		press(`button[value="gate-add"]`), chromedp.WaitVisible(css("#gate-2-query")),
+		chromedp.SetValue(css("#gate-2-query"), `sum(ringfence_requests_in_flight{service="{service}"})`), chromedp.SetValue(css("#gate-2-max"), "500"), press("[name=gate-2-informing]"),
+		press(`button.main[value="save"]`))
 	r.sees("that it is saved", `document.querySelector(".saved").textContent.includes("Saved.") && document.querySelector("#yaml").value.includes("informing: true")`)
 	if got := r.ringfence("get", "ringplan", "standard", "--json"); !strings.Contains(got, "approval") {
 		r.t.Errorf("the catalog has %s", got)
@@ -231,7 +231,7 @@ func approving(r *rig) {
 	r.sees("that it is halted", headline+` === "Halted in ring canary"`)
 	r.sees("why, and that it cannot be promoted", `document.querySelector(".waiting").textContent.includes("a customer called") && document.querySelector("#why-promote").textContent.includes("it is halted")`)
 	r.shoot("halted-by-hand", "/rollouts/shop-4", "#do-resume")
-	r.do(chromedp.Click(css("#do-resume")))
+	r.do(press("#do-resume"))
 	r.answers("it was something else")
 	r.sees("that it bakes again, and then waits", `document.querySelector(".waiting").textContent.includes("Ring early waits for approval")`)
 	r.sees("the gate that only informs", `Array.from(document.querySelectorAll(".gate")).some(g => g.textContent.includes("informing: decides nothing") && /reading/.test(g.textContent))`)
@@ -256,12 +256,12 @@ func stoppingTheLine(r *rig) {
 	r.do(chromedp.Navigate(r.pages + "/rollouts/shop-4"))
 	r.sees("that the rollout waits for it", `document.querySelector(".waiting").textContent.includes("The line is stopped: the database burns")`)
 	r.shoot("line", "/", ".stopped")
-	r.do(chromedp.Navigate(r.pages+"/"), chromedp.Click(css("#do-lift")))
+	r.do(chromedp.Navigate(r.pages+"/"), press("#do-lift"))
 	r.answers("never mind")
 	r.sees("that it takes somebody else", `document.querySelector("#ask .alert").textContent.includes("a second person has to lift it")`)
 	r.complaints() // the browser notes that it was refused
 	r.as(r.token, "/")
-	r.do(chromedp.Click(css("#do-lift")))
+	r.do(press("#do-lift"))
 	r.answers("the fire is out")
 	r.sees("that it is lifted", `!document.querySelector("#line .stopped") && document.querySelector("#do-stop")`)
 	r.do(chromedp.Navigate(r.pages + "/rollouts/shop-4"))
@@ -270,5 +270,5 @@ func stoppingTheLine(r *rig) {
 }
 
 func signingOut(r *rig) {
-	r.do(chromedp.Click(css(`form[action="/sign-out"] button`)), chromedp.WaitVisible(css("#token")), chromedp.Navigate(r.pages+"/"), chromedp.WaitVisible(css("#token")))
+	r.do(press(`form[action="/sign-out"] button`), chromedp.WaitVisible(css("#token")), chromedp.Navigate(r.pages+"/"), chromedp.WaitVisible(css("#token")))
 }

@@ -54,7 +54,7 @@ func anExperiment(r *rig) {
 	eval[bool](r, "window.notLoadedAgain = true")
 	r.do(chromedp.KeyEvent("n"), chromedp.WaitVisible(css("#ask[open] #in-baseline")), chromedp.SendKeys(css("#in-baseline"), "many\r"))
 	r.sees("that this is no number", `document.querySelector("#ask .alert").textContent.includes("expected one such as 0.12")`)
-	r.do(chromedp.SetValue(css("#in-baseline"), "0.2"), chromedp.Click(css("#ask button.main")))
+	r.do(chromedp.SetValue(css("#in-baseline"), "0.2"), press("#ask button.main"))
 	r.sees("that it runs", headline+` === "Keep running" && document.querySelector(".amount").textContent.includes("planned")`)
 	r.sends(400, "u", "")
 	r.sees("its users", `parseInt(document.querySelector(".amount b").textContent) > 250`)

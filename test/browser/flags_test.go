@@ -133,7 +133,7 @@ func aFlagRamps(r *rig) {
 }
 
 func aFlagIsSwitchedOff(r *rig) {
-	r.do(chromedp.Navigate(r.pages+"/flags/shop/new-checkout"), chromedp.WaitVisible(css("#do-off")), chromedp.Click(css("#do-off")), chromedp.WaitVisible(css("#ask[open] #reason")))
+	r.do(chromedp.Navigate(r.pages+"/flags/shop/new-checkout"), chromedp.WaitVisible(css("#do-off")), press("#do-off"), chromedp.WaitVisible(css("#ask[open] #reason")))
 	r.shootHere("flag-off-asked")
 	r.answers("carts are lost")
 	r.sees("that everyone is back", headline+` === "Everyone has variant off again"`)
@@ -147,14 +147,14 @@ func editingAFlag(r *rig) {
 	}
 	r.do(chromedp.Navigate(r.pages+"/flags/shop/page-size/edit"), chromedp.WaitVisible(css("#targeting")))
 	write("if:\n- {var: staff}\n- enormous\n")
-	r.do(chromedp.SetValue(css("#expires"), "soon"), chromedp.Click(css(`button.main[value="save"]`)))
+	r.do(chromedp.SetValue(css("#expires"), "soon"), press(`button.main[value="save"]`))
 	r.sees("what is wrong, with its line and at its field", `document.querySelector("#targeting-wrong").textContent.includes("Line 3") && document.querySelector("#expires-wrong") && document.querySelector("#expires").value === "soon"`)
 	r.shootHere("flag-wrong")
 	write("if:\n- {$ref: staff}\n- huge\n")
-	r.do(chromedp.SetValue(css("#expires"), "2030-12-31"), chromedp.Click(css(`button[value="variant-add"]`)), chromedp.WaitVisible(css("#variant-3-name")))
-	r.do(chromedp.SetValue(css("#variant-3-name"), "giant"), chromedp.SetValue(css("#variant-3-value"), "5000"), chromedp.Click(css(`.save button[value="check"]`)), chromedp.WaitVisible(css("pre.diff .add")))
+	r.do(chromedp.SetValue(css("#expires"), "2030-12-31"), press(`button[value="variant-add"]`), chromedp.WaitVisible(css("#variant-3-name")))
+	r.do(chromedp.SetValue(css("#variant-3-name"), "giant"), chromedp.SetValue(css("#variant-3-value"), "5000"), press(`.save button[value="check"]`), chromedp.WaitVisible(css("pre.diff .add")))
 	r.shootHere("flag-diff")
-	r.do(chromedp.Click(css(`button.main[value="save"]`)), chromedp.WaitVisible(css("#do-undo")))
+	r.do(press(`button.main[value="save"]`), chromedp.WaitVisible(css("#do-undo")))
 	r.sees("the new variant", `document.querySelector(".variants").textContent.includes("giant")`)
 	r.shoot("flag-edit", "/flags/shop/page-size/edit", "#yaml")
 	r.shoot("flag-set", "/flag-sets/shop", "#yaml")
@@ -162,9 +162,9 @@ func editingAFlag(r *rig) {
 
 func reviewingAnEdit(r *rig) {
 	r.do(chromedp.Navigate(r.pages+"/flags/careful/payment-provider/edit"), chromedp.WaitVisible(css("#defaultVariant")), chromedp.SetValue(css("#defaultVariant"), "second"),
-		chromedp.SetValue(css("#why"), "the first one is slow"), chromedp.Click(css(`.save button[value="check"]`)), chromedp.WaitVisible(css("pre.diff")))
+		chromedp.SetValue(css("#why"), "the first one is slow"), press(`.save button[value="check"]`), chromedp.WaitVisible(css("pre.diff")))
 	r.sees("that it needs a review", `document.querySelector(".lane").textContent.includes("reviewers of production") && document.querySelector("button.main[value=save]").textContent === "Ask for a review"`)
-	r.do(chromedp.Click(css(`button.main[value="save"]`)), chromedp.WaitVisible(css(".request")))
+	r.do(press(`button.main[value="save"]`), chromedp.WaitVisible(css(".request")))
 	r.sees("that one cannot approve it oneself", `document.querySelector(".denied").textContent.includes("cannot approve it too")`)
 	r.as(r.second, "/change-requests")
 	r.shoot("change-requests", "/change-requests", ".request .actions")

@@ -104,14 +104,14 @@ func (r *rig) ann() {
 // as signs somebody else in, at a page.
 func (r *rig) as(token, path string) {
 	r.t.Helper()
-	r.do(chromedp.Navigate(r.pages+"/events"), chromedp.Click(css(`form[action="/sign-out"] button`)), chromedp.WaitVisible(css("#token")),
+	r.do(chromedp.Navigate(r.pages+"/events"), press(`form[action="/sign-out"] button`), chromedp.WaitVisible(css("#token")),
 		chromedp.Navigate(r.pages+path), chromedp.WaitVisible(css("#token")), chromedp.SendKeys(css("#token"), token), chromedp.Submit(css("#token")), chromedp.WaitVisible(css(".me")))
 }
 
 // answers gives a reason to the question that is asked.
 func (r *rig) answers(reason string) {
 	r.t.Helper()
-	r.do(chromedp.WaitVisible(css("#ask[open] #reason")), chromedp.SendKeys(css("#reason"), reason), chromedp.Click(css("#ask button.main")))
+	r.do(chromedp.WaitVisible(css("#ask[open] #reason")), chromedp.SendKeys(css("#reason"), reason), press("#ask button.main"))
 }
 
 // declare applies resources.
@@ -218,7 +218,7 @@ func (r *rig) complaints() []string {
 
 func (r *rig) do(steps ...chromedp.Action[chromedp.Void]) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(r.ctx, time.Minute)
 	defer cancel()
 	for _, step := range steps {
 		err := chromedp.Do(ctx, step)
@@ -230,6 +230,26 @@ func (r *rig) do(steps ...chromedp.Action[chromedp.Void]) {
 			r.t.Fatalf("%v\n%s", err, strings.Join(r.complaints(), "\n"))
 		}
 	}
+}
+
+// press clicks with the mouse until the page noticed that sel was clicked: a live page may move what is aimed at.
+func press(sel string) chromedp.Action[chromedp.Void] {
+	watch := fmt.Sprintf(`window.hit = false; addEventListener("click", e => { window.hit = !!e.target.closest(%q) }, {capture: true, once: true})`, sel)
+	return chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		for hit := false; !hit; {
+			if _, err := chromedp.Evaluate[any](watch)(ctx, tab); err != nil {
+				return err
+			}
+			if _, err := chromedp.Click(css(sel))(ctx, tab); err != nil {
+				return err
+			}
+			var err error
+			if hit, err = chromedp.Evaluate[bool]("window.hit !== false")(ctx, tab); err != nil && ctx.Err() == nil {
+				return nil // it led to another page
+			}
+		}
+		return ctx.Err()
+	})
 }
 
 // gone is what the browser says of an element that was found and then drawn anew, as a live page does, before it was used.

@@ -22,13 +22,13 @@
   }
   setInterval(age, 1000);
 
-  // A signal of the server makes the page fetch its moving part. Nothing is swapped under a selection or while a
-  // question is asked; what was opened stays open.
-  var topic = doc.body.dataset.live, source = null, busy = false, again = false, opened = [];
+  // A signal of the server makes the page fetch its moving part. Nothing is swapped under a selection, under a
+  // pointer that is pressed (the click would be lost), or while a question is asked; what was opened stays open.
+  var topic = doc.body.dataset.live, source = null, busy = false, again = false, opened = [], pressed = 0, asking = 0;
   var here = location.pathname + location.search;
   function quietly() {
     var s = getSelection();
-    return !doc.querySelector("dialog[open]") && (!s || s.isCollapsed || !$("live").contains(s.anchorNode));
+    return !asking && Date.now() - pressed > 3000 && !doc.querySelector("dialog[open]") && (!s || s.isCollapsed || !$("live").contains(s.anchorNode));
   }
   function refresh() {
     if (busy || !quietly()) { again = true; return; }
@@ -39,10 +39,25 @@
     busy = false;
     if (again) setTimeout(refresh, 300);
   }
+  function released() { // the click comes after it
+    pressed = 0;
+    setTimeout(function () { if (again) refresh(); }, 50);
+  }
+  doc.addEventListener("pointerdown", function () { pressed = Date.now(); });
+  doc.addEventListener("pointerup", released);
+  doc.addEventListener("pointercancel", released);
+  addEventListener("blur", released);
+  doc.addEventListener("htmx:beforeRequest", function (e) { if (e.detail.target.id !== "live") asking++; });
+  doc.addEventListener("htmx:afterRequest", function (e) {
+    if (e.detail.target.id === "live") return;
+    asking = Math.max(0, asking - 1);
+    if (again) setTimeout(refresh, 50);
+  });
   doc.addEventListener("selectionchange", function () { if (again && !busy) setTimeout(function () { if (again) refresh(); }, 200); });
   doc.addEventListener("htmx:beforeSwap", function (e) {
     if (e.detail.target.id !== "live") return;
     if (e.detail.xhr.status >= 400) { e.detail.shouldSwap = false; return; }
+    if (!quietly()) { e.detail.shouldSwap = false; again = true; return; } // somebody began meanwhile
     opened = Array.from(doc.querySelectorAll("#live details[open]"), function (d) { return d.id; });
   });
   doc.addEventListener("htmx:afterSwap", function (e) {
