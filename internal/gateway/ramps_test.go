@@ -92,6 +92,10 @@ func TestRampsCountBothSides(t *testing.T) {
 	of := func(name, version string, more ...string) string {
 		return r.metric(name, append(more, `service="flag:web:checkout"`, `version="`+version+`"`, `ring="canary"`, `unit="local"`)...)
 	}
+	eventually(t, "the last answers are counted", func() bool {
+		return of("ringfence_request_duration_seconds_count", "on") == strconv.Itoa(want[flag.Treatment]+2*early[flag.Treatment]) &&
+			of("ringfence_request_duration_seconds_count", "off") == strconv.Itoa(want[flag.Control]+2*early[flag.Control])
+	})
 	for _, c := range []struct {
 		what, got string
 		want      int
@@ -146,9 +150,7 @@ func TestBadRampsAreLeftOut(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 			r.get("/", "X-User-ID", "ann", "X-Plan", "beta")
-			if n := r.metric("ringfence_requests_total", `service="flag:web:checkout"`, `version="on"`); n != "1" {
-				t.Errorf("the good one counted %q requests", n)
-			}
+			r.counts("1", "ringfence_requests_total", `service="flag:web:checkout"`, `version="on"`)
 			if n := r.metric("ringfence_requests_total", "wrong"); n != "" {
 				t.Errorf("the bad one counted %q requests", n)
 			}
