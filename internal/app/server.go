@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ringfence/ringfence/internal/access"
@@ -71,6 +72,8 @@ type server struct {
 	lab        *lab.Lab
 	pager      *pager.Pager // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
+	registry   *prometheus.Registry // what this process tells of itself
+	own        http.Handler         // and where
 	checks     *check.Pool
 	controller *controller.Controller
 	notify     *notify.Engine
@@ -135,7 +138,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	if s.blobs, err = blob.New(filepath.Join(c.Data, "artifacts")); err != nil {
 		return nil, err
 	}
-	if s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(c.Data, "metrics"), Logger: c.Logger}); err != nil {
+	if err = s.openMetrics(); err != nil {
 		return nil, err
 	}
 	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: s.inUse,
@@ -199,7 +202,7 @@ func (s *server) close() error {
 func (s *server) targets() []tsdb.Target {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	var all []tsdb.Target
+	all := []tsdb.Target{s.itself()}
 	for _, o := range s.hub.Units() {
 		if o.Admin != "" {
 			all = append(all, tsdb.Target{URL: o.Admin + "/metrics", Labels: map[string]string{"job": "gateway", "unit": o.Unit},
@@ -260,7 +263,7 @@ func (s *server) handler() (http.Handler, error) {
 	return api.New(api.Options{
 		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
-		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
+		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }
 

@@ -117,7 +117,7 @@ func (db *DB) serveQuery(r *http.Request) answer {
 	if err := db.checkQuery(expr, time.UnixMilli(at), time.UnixMilli(at), 0); err != nil {
 		return badParam("query", err)
 	}
-	q, err := db.engine.NewInstantQuery(r.Context(), db.tsdb, nil, expr, time.UnixMilli(at))
+	q, err := db.engine.NewInstantQuery(r.Context(), db.kept, nil, expr, time.UnixMilli(at))
 	if err != nil {
 		return badParam("query", err)
 	}
@@ -138,7 +138,7 @@ func (db *DB) serveQueryRange(r *http.Request) answer {
 	if err := db.checkQuery(expr, time.UnixMilli(from), time.UnixMilli(to), step); err != nil {
 		return badParam("query", err)
 	}
-	q, err := db.engine.NewRangeQuery(r.Context(), db.tsdb, nil, expr, time.UnixMilli(from), time.UnixMilli(to), step)
+	q, err := db.engine.NewRangeQuery(r.Context(), db.kept, nil, expr, time.UnixMilli(from), time.UnixMilli(to), step)
 	if err != nil {
 		return badParam("query", err)
 	}

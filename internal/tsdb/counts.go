@@ -92,7 +92,7 @@ func (db *DB) increases(ctx context.Context, q CountsQuery, metric string, from,
 
 // increasesWith reads the window and look before it. It reports false when look was too short to find the scrape before one in the window.
 func (db *DB) increasesWith(ctx context.Context, q CountsQuery, metric string, from, to, look int64, use func([]found, []*target) error) (bool, error) {
-	querier, err := db.tsdb.Querier(from-look, to)
+	querier, err := db.kept.Querier(from-look, to)
 	if err != nil {
 		return false, errs.Wrap(errs.Unavailable, err, "counts of %s", q.Service)
 	}
@@ -204,6 +204,9 @@ func scrapesOf(ctx context.Context, querier storage.Querier, series []found) ([]
 	for set.Next() {
 		s := set.At()
 		g := &target{labels: s.Labels().DropReserved(func(n string) bool { return n == model.MetricNameLabel })}
+		if !g.labels.Has("job") || !g.labels.Has("instance") { // no target of ours
+			continue
+		}
 		if !slices.ContainsFunc(series, func(f found) bool { return g.exposes(f.series.Labels()) }) {
 			continue
 		}

@@ -15,11 +15,13 @@ import (
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
 	promtsdb "github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/compression"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/metric"
 )
 
 // Options of a database. Only Dir is needed.
@@ -29,6 +31,9 @@ type Options struct {
 	MaxBytes  int64         // size of the blocks over which the oldest are dropped; 0: no limit
 	Logger    *slog.Logger
 	Transport http.RoundTripper // for scrapes; default a plain one that uses no proxy
+
+	ServiceSeries int                  // how many series a service may have in memory; default 20,000
+	Limited       func(metric.Limited) // is told when a service has them all, at most once an hour; nil: nobody
 }
 
 const (
@@ -38,6 +43,7 @@ const (
 	queryTimeout     = 30 * time.Second
 	maxQuerySamples  = 5_000_000 // 80 MB at the worst
 	diskReserve      = 64 << 20
+	maxExemplars     = 20_000 // the latest
 )
 
 // DB is an open database. Its methods may be called from many goroutines.
@@ -45,12 +51,14 @@ type DB struct {
 	dir    string
 	log    *slog.Logger
 	tsdb   *promtsdb.DB
+	kept   samples // where they are read from and written to
 	engine *promql.Engine
 	parser parser.Parser
 	client *http.Client
 
 	due      due
 	meta     families
+	census   *census
 	space    space
 	queries  chan struct{}
 	scraping sync.Mutex // held while Run runs
@@ -68,14 +76,16 @@ func Open(o Options) (*DB, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, errs.Wrap(errs.Unavailable, err, "make metrics folder %s", o.Dir)
 	}
-	inner, err := openTSDB(o)
+	census := newCensus(o.ServiceSeries)
+	inner, err := openTSDB(o, census)
 	if err != nil {
 		return nil, err
 	}
+	census.begin()
 	p := parser.NewParser(parser.Options{})
 	ctx, stop := context.WithCancel(context.Background())
 	db := &DB{
-		dir: o.Dir, log: o.Logger, tsdb: inner, parser: p,
+		dir: o.Dir, log: o.Logger, tsdb: inner, kept: inner, parser: p, census: census,
 		engine: promql.NewEngine(promql.EngineOpts{
 			Logger: o.Logger, Parser: p, MaxSamples: maxQuerySamples, Timeout: queryTimeout,
 			EnableAtModifier: true, EnableNegativeOffset: true,
@@ -87,15 +97,42 @@ func Open(o Options) (*DB, error) {
 		stop:    stop, done: make(chan struct{}),
 	}
 	go db.maintain(ctx)
+	go db.tell(ctx, o.Limited)
 	return db, nil
+}
+
+// samples is where samples are kept.
+type samples interface {
+	storage.Queryable
+	storage.Appendable
+	storage.AppendableV2
+	storage.ExemplarQueryable
+}
+
+// tell tells of services that have all the series that they may have.
+func (db *DB) tell(ctx context.Context, limited func(metric.Limited)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case l := <-db.census.hits:
+			db.log.Warn("metrics of a service are refused: it has as many series as it may have", "service", l.Service, "series", l.Series, "example", l.Example)
+			if limited != nil {
+				limited(l)
+			}
+		}
+	}
 }
 
 func (o *Options) check() error {
 	if o.Dir == "" {
 		return errs.E(errs.Invalid, "metrics: no folder given")
 	}
-	if o.Retention < 0 || o.MaxBytes < 0 {
-		return errs.E(errs.Invalid, "metrics: retention and size limit must not be negative")
+	if o.Retention < 0 || o.MaxBytes < 0 || o.ServiceSeries < 0 {
+		return errs.E(errs.Invalid, "metrics: retention, size limit and number of series must not be negative")
+	}
+	if o.ServiceSeries == 0 {
+		o.ServiceSeries = defaultServiceSeries
 	}
 	if o.Retention == 0 {
 		o.Retention = defaultRetention
@@ -115,7 +152,7 @@ func (o *Options) check() error {
 }
 
 // openTSDB opens the inner database with settings for hundreds of series rather than millions.
-func openTSDB(o Options) (db *promtsdb.DB, err error) {
+func openTSDB(o Options, c *census) (db *promtsdb.DB, err error) {
 	opts := promtsdb.DefaultOptions()
 	opts.RetentionDuration = o.Retention.Milliseconds()
 	opts.MaxBytes = o.MaxBytes
@@ -127,6 +164,10 @@ func openTSDB(o Options) (db *promtsdb.DB, err error) {
 	opts.HeadChunksWriteBufferSize = chunks.MinWriteBufferSize
 	opts.MaxBlockChunkSegmentSize = 64 << 20
 	opts.WALReplayConcurrency = 2
+	opts.OutOfOrderTimeWindow = lateness.Milliseconds()
+	opts.EnableExemplarStorage = true
+	opts.MaxExemplars = maxExemplars
+	opts.SeriesLifecycleCallback = c
 	// The inner database's own timer writes chunks in a goroutine that panics when the disk is full. Ours does
 	// the same only while there is room, so the inner one is never to fire.
 	opts.BlockReloadInterval = math.MaxInt64

@@ -53,6 +53,9 @@ func (db *DB) fetch(ctx context.Context, t Target, body *bytes.Buffer) (string, 
 	if t.BearerToken != "" {
 		req.Header.Set("Authorization", "Bearer "+t.BearerToken)
 	}
+	if t.Local != nil {
+		return fetchLocal(t.Local, req, body)
+	}
 	resp, err := db.client.Do(req)
 	if err != nil {
 		return "", err
@@ -71,3 +74,24 @@ func (db *DB) fetch(ctx context.Context, t Target, body *bytes.Buffer) (string, 
 	}
 	return resp.Header.Get("Content-Type"), nil
 }
+
+// fetchLocal asks a handler of this process.
+func fetchLocal(h http.Handler, req *http.Request, body *bytes.Buffer) (string, error) {
+	w := &page{body: body, header: http.Header{}, status: http.StatusOK}
+	h.ServeHTTP(w, req)
+	if w.status != http.StatusOK {
+		return "", fmt.Errorf("answered %d, expected 200", w.status)
+	}
+	return w.header.Get("Content-Type"), nil
+}
+
+// page is an answer that is kept here.
+type page struct {
+	body   *bytes.Buffer
+	header http.Header
+	status int
+}
+
+func (p *page) Header() http.Header         { return p.header }
+func (p *page) Write(b []byte) (int, error) { return p.body.Write(b) }
+func (p *page) WriteHeader(status int)      { p.status = status }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
@@ -26,7 +27,7 @@ const (
 // ingest turns the expositions of one target into samples. It remembers the series of the scrape before.
 type ingest struct {
 	target    []labels.Label
-	gateway   bool
+	own       bool // may write what is Ringfence's own
 	round     uint64
 	series    map[string]*exposed // by the series as it stands in the exposition
 	report    [3]exposed
@@ -41,6 +42,7 @@ type exposed struct {
 	ref    storage.SeriesRef
 	round  uint64 // the last scrape that had it
 	live   bool   // its last stored sample is no stale marker
+	over   bool   // it was refused, as its service has too many
 }
 
 type sample struct {
@@ -48,12 +50,13 @@ type sample struct {
 	v  float64
 	h  *histogram.Histogram
 	fh *histogram.FloatHistogram
+	ex []exemplar.Exemplar
 }
 
 var reportNames = [3]string{"up", "scrape_duration_seconds", "scrape_samples_scraped"}
 
 func newIngest(t Target) ingest {
-	in := ingest{gateway: t.Gateway, series: map[string]*exposed{}, help: map[string]Family{}}
+	in := ingest{own: t.Gateway || t.Own, series: map[string]*exposed{}, help: map[string]Family{}}
 	labels.FromMap(t.Labels).Range(func(l labels.Label) { in.target = append(in.target, l) })
 	for i, name := range reportNames {
 		b := labels.NewBuilder(labels.FromMap(t.Labels))
@@ -106,6 +109,7 @@ func (in *ingest) parse(contentType string, body []byte) (err error) {
 		seen := s.of.round == in.round
 		s.of.round = in.round
 		if !seen && !s.of.labels.IsEmpty() { // of a series that is exposed twice the first counts
+			s.ex = exemplarsOf(p)
 			in.batch = append(in.batch, s)
 		}
 	}
@@ -138,7 +142,7 @@ func (in *ingest) relabel(own labels.Labels) (labels.Labels, error) {
 			return labels.EmptyLabels(), nil
 		}
 	}
-	if !in.gateway && strings.HasPrefix(name, reservedPrefix) {
+	if !in.own && strings.HasPrefix(name, reservedPrefix) {
 		return labels.EmptyLabels(), nil
 	}
 	b := labels.NewBuilder(own)
@@ -184,7 +188,8 @@ func (db *DB) commit(in *ingest, at int64, up float64, took time.Duration) error
 	if err := db.space.check(); err != nil {
 		return err
 	}
-	app := db.tsdb.Appender(context.Background())
+	app := db.kept.Appender(context.Background())
+	app.SetOptions(inOrder)
 	err := in.append(app, at)
 	for i, v := range [3]float64{up, took.Seconds(), float64(len(in.batch))} {
 		if err == nil {
@@ -199,6 +204,26 @@ func (db *DB) commit(in *ingest, at int64, up float64, took time.Duration) error
 	}
 	in.settle(up == 1)
 	return nil
+}
+
+// refusedBy says that a series is one too many for its service. The others of the scrape are stored.
+func refusedBy(err error) bool {
+	var limit *errLimit
+	return errors.As(err, &limit)
+}
+
+// maxExemplarsOf bounds those of one sample.
+const maxExemplarsOf = 10
+
+func exemplarsOf(p textparse.Parser) (all []exemplar.Exemplar) {
+	var e exemplar.Exemplar
+	for len(all) < maxExemplarsOf && p.Exemplar(&e) {
+		if e.HasTs { // others cannot be told from those of the scrape before
+			all = append(all, e)
+		}
+		e = exemplar.Exemplar{}
+	}
+	return all
 }
 
 // put appends one value. Two series that differ only in how they are written are one: the first value stays.
@@ -219,13 +244,19 @@ func (in *ingest) append(app storage.Appender, at int64) (err error) {
 		} else {
 			err = put(app, s.of, at, s.v)
 		}
+		if s.of.over = refusedBy(err); s.of.over {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.of.labels, err)
+		}
+		for _, e := range s.ex {
+			_, _ = app.AppendExemplar(s.of.ref, s.of.labels, e) // one that is no later than the last is none anew
 		}
 	}
 	for _, e := range in.series {
 		if e.live && e.round != in.round {
-			if err := put(app, e, at, staleMarker); err != nil {
+			if err := put(app, e, at, staleMarker); err != nil && !refusedBy(err) {
 				return fmt.Errorf("%s: %w", e.labels, err)
 			}
 		}
@@ -236,7 +267,7 @@ func (in *ingest) append(app storage.Appender, at int64) (err error) {
 // settle notes what a stored scrape made live. Series that are gone after a scrape that worked are forgotten.
 func (in *ingest) settle(worked bool) {
 	for raw, e := range in.series {
-		e.live = e.round == in.round && !e.labels.IsEmpty()
+		e.live = e.round == in.round && !e.labels.IsEmpty() && !e.over
 		if worked && e.round != in.round {
 			delete(in.series, raw)
 		}
@@ -264,7 +295,8 @@ func (db *DB) storeGone(in *ingest, at int64) error {
 		return err
 	}
 	in.drop()
-	app := db.tsdb.Appender(context.Background())
+	app := db.kept.Appender(context.Background())
+	app.SetOptions(inOrder)
 	err := in.append(app, at)
 	for i := range in.report {
 		if err == nil {
@@ -276,5 +308,8 @@ func (db *DB) storeGone(in *ingest, at int64) error {
 	}
 	return app.Commit()
 }
+
+// inOrder are the options of scrapes: what was called settled must not change, also when the clock is set back.
+var inOrder = &storage.AppendOptions{DiscardOutOfOrder: true}
 
 var staleMarker = math.Float64frombits(0x7ff0000000000002)

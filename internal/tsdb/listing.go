@@ -22,7 +22,7 @@ func (db *DB) names(r *http.Request, pick func(context.Context, storage.Querier,
 	if refused != nil {
 		return *refused
 	}
-	q, err := db.tsdb.Querier(l.from, l.to)
+	q, err := db.kept.Querier(l.from, l.to)
 	if err != nil {
 		return failed(err)
 	}
@@ -88,7 +88,7 @@ func (db *DB) serveSeries(r *http.Request) answer {
 	if len(l.sets) == 0 {
 		return badData("no match[] parameter provided")
 	}
-	q, err := db.tsdb.Querier(l.from, l.to)
+	q, err := db.kept.Querier(l.from, l.to)
 	if err != nil {
 		return failed(err)
 	}

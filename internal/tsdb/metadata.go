@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/prometheus/model/textparse"
@@ -66,6 +67,33 @@ func (f *families) set(key string, in *ingest) {
 		f.by = map[string]map[string]Family{}
 	}
 	f.by[key] = maps.Clone(in.help)
+}
+
+// pushed is the key of what came with samples that were sent here.
+const pushed = ""
+
+// note keeps what came with a sample that was sent here.
+func (f *families) note(name string, is Family) {
+	is.Help, is.Unit = is.Help[:min(len(is.Help), maxHelp)], is.Unit[:min(len(is.Unit), maxHelp)]
+	f.mu.RLock()
+	was, known := f.by[pushed][name]
+	f.mu.RUnlock()
+	if known && was == is {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.by == nil {
+		f.by = map[string]map[string]Family{}
+	}
+	of := f.by[pushed]
+	if of == nil {
+		of = map[string]Family{}
+		f.by[pushed] = of
+	}
+	if known || len(of) < maxFamilies {
+		of[strings.Clone(name)] = Family{strings.Clone(is.Type), strings.Clone(is.Help), strings.Clone(is.Unit)}
+	}
 }
 
 func (f *families) remove(key string) {

@@ -32,7 +32,7 @@ func (db *DB) Query(ctx context.Context, expr string, at time.Time) ([]Value, er
 	if err := db.checkQuery(expr, at, at, 0); err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "query")
 	}
-	q, err := db.engine.NewInstantQuery(ctx, db.tsdb, nil, expr, at)
+	q, err := db.engine.NewInstantQuery(ctx, db.kept, nil, expr, at)
 	if err != nil {
 		return nil, queryError(expr, err)
 	}
@@ -66,7 +66,7 @@ func (db *DB) QueryRange(ctx context.Context, expr string, from, to time.Time, s
 	if err := db.checkQuery(expr, from, to, step); err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "query")
 	}
-	q, err := db.engine.NewRangeQuery(ctx, db.tsdb, nil, expr, from, to, step)
+	q, err := db.engine.NewRangeQuery(ctx, db.kept, nil, expr, from, to, step)
 	if err != nil {
 		return nil, queryError(expr, err)
 	}

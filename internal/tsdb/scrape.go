@@ -4,11 +4,13 @@ import (
 	"context"
 	"maps"
 	"net"
+	"net/http"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/metric"
 )
 
 // Target is something to scrape.
@@ -18,7 +20,9 @@ type Target struct {
 	Interval    time.Duration     // default 5s
 	Timeout     time.Duration     // default half the interval, at most 10s; never longer than the interval
 	BearerToken string
-	Gateway     bool // its ringfence_ metrics are believed: they are evidence. Never true of a service
+	Gateway     bool         // its ringfence_ metrics are believed: they are evidence. Never true of a service
+	Own         bool         // its ringfence_ metrics are believed, but are no evidence: Ringfence's other processes
+	Local       http.Handler // asked instead of the URL, when it is in this process
 }
 
 const (
@@ -43,6 +47,9 @@ func (t Target) normal() (Target, string, error) {
 	}
 	maps.Copy(ls, t.Labels)
 	t.Labels = ls
+	if !t.Gateway && ls["job"] == metric.GatewayJob {
+		return t, "", errs.E(errs.Invalid, "scrape target %s: the job %s is the gateways' own", t.URL, metric.GatewayJob)
+	}
 	if t.Interval <= 0 {
 		t.Interval = defaultInterval
 	}
@@ -56,7 +63,7 @@ func (t Target) normal() (Target, string, error) {
 
 func (t Target) same(o Target) bool {
 	return t.URL == o.URL && maps.Equal(t.Labels, o.Labels) && t.Interval == o.Interval &&
-		t.Timeout == o.Timeout && t.BearerToken == o.BearerToken && t.Gateway == o.Gateway
+		t.Timeout == o.Timeout && t.BearerToken == o.BearerToken && t.Gateway == o.Gateway && t.Own == o.Own && (t.Local == nil) == (o.Local == nil)
 }
 
 // Run scrapes what targets returns until ctx ends. It asks for the targets every second; those that are no longer

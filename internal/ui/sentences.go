@@ -10,6 +10,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/metric"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
 
@@ -164,6 +165,11 @@ func toldOf(out *entry) string {
 		var d struct{ TargetingKey, Choice string }
 		_ = json.Unmarshal(out.Data, &d)
 		return fmt.Sprintf("%s noted the choice of %s about the preview of %s: %s", who, d.TargetingKey, strings.ReplaceAll(name, ":", "/"), d.Choice)
+	case metric.LimitedEvent:
+		var d metric.Limited
+		_ = json.Unmarshal(out.Data, &d)
+		out.Tone, out.Reason = "hold", fmt.Sprintf("It has %d, such as %s", d.Series, clip(d.Example, 200))
+		return fmt.Sprintf("New series of %s are refused: it has as many metrics as it may have", d.Service)
 	case "backup.taken":
 		return who + " took a backup"
 	}

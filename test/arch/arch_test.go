@@ -17,7 +17,8 @@ import (
 const module = "github.com/ringfence/ringfence/"
 
 var (
-	pure    = []string{"errs", "audit", "store", "fleet", "resource", "exposure", "flag", "stat", "health", "experiment", "rollout", "policy", "alert"}
+	pure    = []string{"errs", "audit", "store", "fleet", "resource", "exposure", "flag", "stat", "health", "experiment", "rollout", "policy", "alert",
+		"metric"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track"}
