@@ -95,7 +95,7 @@ func fakePlane(ctx context.Context, plane string, args []string) error {
 
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); {
+	for end := time.Now().Add(time.Minute); !ok(); {
 		if time.Now().After(end) {
 			t.Fatalf("no sign of: %s", what)
 		}

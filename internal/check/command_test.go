@@ -97,7 +97,7 @@ func ended(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for running(pid) {
 		if time.Now().After(deadline) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -133,7 +133,7 @@ func TestCommandIsWithdrawn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	runner, done := script(t, "echo $$ > "+file+".new; mv "+file+".new "+file+"; sleep 300"), make(chan health.Reading)
 	go func() { done <- runner.Run(ctx, command(0)) }()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if _, err := os.Stat(file); err == nil {
 			break
 		}

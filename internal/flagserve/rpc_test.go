@@ -146,7 +146,7 @@ func TestEventStream(t *testing.T) {
 // settled waits until the flags that are served are those of a set.
 func settled(t *testing.T, s *Server, key string) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		now, err := s.feed.Current("")
 		raw, readErr := readAll(s.Files.Paths[0], flag.MaxBytes)
 		if err == nil && readErr == nil && string(now.Sets[0].Raw) == string(raw) && strings.Contains(string(raw), key) {

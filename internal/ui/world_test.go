@@ -181,7 +181,7 @@ func (w *world) release(version string) {
 // until waits for a rollout to come to one of some phases.
 func (w *world) until(which string, phases ...string) {
 	w.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		r, err := w.Admin.Rollout(w.t.Context(), which)
 		must(w.t, err)
 		for _, p := range phases {

@@ -222,9 +222,9 @@ func (g *rig) awaitReady(version string, n int) fleet.SlotStatus {
 // await polls until cond holds.
 func (g *rig) await(what string, cond func() bool) {
 	g.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); {
+	for deadline := time.Now().Add(time.Minute); !cond(); {
 		if time.Now().After(deadline) {
-			g.t.Fatalf("not within 20s: %s\nstatus: %+v\ntraffic: %v", what, g.rt.Status("shop"), g.traffic.all())
+			g.t.Fatalf("not within a minute: %s\nstatus: %+v\ntraffic: %v", what, g.rt.Status("shop"), g.traffic.all())
 		}
 		<-time.After(5 * time.Millisecond)
 	}
