@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ringfence/ringfence/internal/access"
@@ -105,7 +106,8 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	if d.secure, err = c.TLS.config(tls.VersionTLS12, c.Logger); err != nil {
 		return nil, err
 	}
-	d.gateway = gateway.New(gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.secure})
+	metrics := prometheus.NewRegistry()
+	d.gateway = gateway.New(gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.secure, Registry: metrics})
 	if err := d.loadUsers(); err != nil {
 		c.Logger.Warn("the counts of users start again", "err", err)
 	}
@@ -121,6 +123,9 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 		Env: func() map[string]string { return d.flags.environ() },
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := metrics.Register(d.runtime.Collector(c.Unit)); err != nil {
 		return nil, err
 	}
 	d.agent = agent.New(agent.Options{
