@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"encoding/json"
 	"math"
 	"net/http"
 	"time"
@@ -13,32 +12,13 @@ import (
 // experimentPoints is about how many points a chart has.
 const experimentPoints = 150
 
-// intervalSeries is the primary metric over time; null where there is no estimate.
-type intervalSeries struct {
-	Metric   string         `json:"metric"`
-	Relative bool           `json:"relative"`
-	T        []int64        `json:"t"`
-	Users    []int64        `json:"users"`
-	Variants []intervalLine `json:"variants"`
-	Low      float64        `json:"low"` // what is drawn: early intervals are far wider than what they come to
-	High     float64        `json:"high"`
-}
-
-type intervalLine struct {
-	Variant string     `json:"variant"`
-	Paint   string     `json:"paint"`
-	Effect  []*float64 `json:"effect"`
-	Low     []*float64 `json:"low"`
-	High    []*float64 `json:"high"`
-}
-
 func (s *Server) experimentSeries(w http.ResponseWriter, r *http.Request, v *visit) error {
 	ctx, name := r.Context(), r.PathValue("experiment")
 	now, err := s.Lab.Read(ctx, name, 0, v.Now)
 	if err != nil {
 		return err
 	}
-	answer := intervalSeries{T: []int64{}, Users: []int64{}, Variants: []intervalLine{}}
+	answer := charts{Empty: "There is too little for a picture yet."}
 	if now.Report != nil {
 		end := v.Now
 		if now.Run.Phase == lab.Ended {
@@ -53,36 +33,53 @@ func (s *Server) experimentSeries(w http.ResponseWriter, r *http.Request, v *vis
 		if err != nil {
 			return err
 		}
-		answer.fill(now, paint)
+		answer.T, answer.Charts = intervals(now, paint)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(answer)
+	return sendCharts(w, answer)
 }
 
-func (a *intervalSeries) fill(r lab.Report, paint func(string) string) {
-	a.Metric, a.Relative = r.Report.Metrics[0].Name, r.Report.Metrics[0].Difference == experiment.Relative
-	for _, arm := range r.Run.Spec.Variants[1:] {
-		a.Variants = append(a.Variants, intervalLine{Variant: arm.Variant, Paint: paint(arm.Variant)})
+// intervals are the primary metric's over time, and the users they are of. What is drawn is about what they come to, as early ones are far wider.
+func intervals(r lab.Report, paint func(string) string) ([]int64, []chart) {
+	c := chart{Title: r.Report.Metrics[0].Name, Unit: "signed", Zero: true, Height: 280}
+	if r.Report.Metrics[0].Difference == experiment.Relative {
+		c.Unit = "change"
 	}
+	for _, arm := range r.Run.Spec.Variants[1:] {
+		c.Series = append(c.Series, chartLine{Name: arm.Variant, Paint: paint(arm.Variant)})
+	}
+	var times []int64
+	users := chartLine{Name: "Users", Unit: "users", Quiet: true}
 	for _, m := range r.Series {
-		a.T, a.Users = append(a.T, m.At.Unix()), append(a.Users, m.Users)
-		for i := range a.Variants {
-			l := &a.Variants[i]
+		n := float64(m.Users)
+		times, users.Y = append(times, m.At.Unix()), append(users.Y, &n)
+		for i := range c.Series {
+			l := &c.Series[i]
 			var effect, low, high *float64
-			if c, ok := m.Effects[l.Variant]; ok {
-				effect, low, high = &c.Effect, &c.Low, &c.High
+			if e, ok := m.Effects[l.Name]; ok {
+				effect, low, high = &e.Effect, &e.Low, &e.High
 			}
-			l.Effect, l.Low, l.High = append(l.Effect, effect), append(l.Low, low), append(l.High, high)
+			l.Y, l.BandLow, l.BandHigh = append(l.Y, effect), append(l.BandLow, low), append(l.BandHigh, high)
 		}
 	}
-	for _, l := range a.Variants {
-		for i := len(l.Effect) - 1; i >= 0; i-- {
-			if l.Effect[i] == nil {
+	low, high := drawn(c.Series)
+	if len(times) < 2 || low == high {
+		return nil, nil
+	}
+	c.Low, c.High, c.Series = &low, &high, append(c.Series, users)
+	return times, []chart{c}
+}
+
+// drawn holds one and a half of the last interval's width to each side, and the zero.
+func drawn(series []chartLine) (low, high float64) {
+	for _, l := range series {
+		for i := len(l.Y) - 1; i >= 0; i-- {
+			if l.Y[i] == nil {
 				continue
 			}
-			reach := 1.5 * (*l.High[i] - *l.Low[i])
-			a.Low, a.High = math.Min(a.Low, *l.Effect[i]-reach), math.Max(a.High, *l.Effect[i]+reach)
+			reach := 1.5 * (*l.BandHigh[i] - *l.BandLow[i])
+			low, high = math.Min(low, *l.Y[i]-reach), math.Max(high, *l.Y[i]+reach)
 			break
 		}
 	}
+	return low, high
 }

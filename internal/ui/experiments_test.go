@@ -17,6 +17,7 @@ import (
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
+	"github.com/ringfence/ringfence/internal/ui"
 )
 
 // bench is a lab that does as it is told.
@@ -158,7 +159,7 @@ func TestAnExperiment(t *testing.T) {
 	good.Edited = true
 	b.runs["checkout"] = good
 	body := admin.holds("/experiments/checkout", "Ship on", "purchase", "Purchase is better", "45 % of the plan", "2 d of at most 28 d", "It was declared otherwise since it began", "<code>share</code>",
-		"share of users, less is better, 50 % worse is put up with", ">safe</span>", `class="button yes" href="/experiments/checkout/ship"`, `data-series="/experiments/checkout/series"`, "49.9 %")
+		"share of users, less is better, 50 % worse is put up with", ">safe</span>", `class="button yes" href="/experiments/checkout/ship"`, `data-charts="/experiments/checkout/series"`, "49.9 %")
 	if strings.Contains(body, `role="alert"`) {
 		t.Error("there is an alarm")
 	}
@@ -237,18 +238,17 @@ func TestExperimentSeries(t *testing.T) {
 	w, b := startLab(t)
 	b.runs["checkout"] = runOf("checkout", lab.Running, report(t, 9000, 9050, [2]float64{0.2, 0.25}, [2]float64{0.1, 0.1}, 0))
 	_, body := w.as(policy.Viewer).get("/experiments/checkout/series")
-	var got struct {
-		T, Users  []int64
-		Relative  bool
-		Variants  []struct{ Effect, Low, High []*float64 }
-		Low, High float64
-	}
+	var got ui.Charts
 	must(t, json.Unmarshal([]byte(body), &got))
-	if len(got.T) != 3 || len(got.Variants) != 1 || !got.Relative || *got.Variants[0].High[0] != 0.4 || got.T[1]-got.T[0] < 600 {
+	if len(got.T) != 3 || len(got.Charts) != 1 || got.T[1]-got.T[0] < 600 {
+		t.Fatalf("%s", body)
+	}
+	c := got.Charts[0]
+	if c.Unit != "change" || len(c.Series) != 2 || *c.Series[0].BandHigh[0] != 0.4 || !c.Series[1].Quiet {
 		t.Errorf("%s", body)
 	}
-	if math.Abs(got.Low+0.2) > 1e-9 || math.Abs(got.High-0.4) > 1e-9 { // one and a half of the last interval's width to each side
-		t.Errorf("drawn from %g to %g", got.Low, got.High)
+	if math.Abs(*c.Low+0.2) > 1e-9 || math.Abs(*c.High-0.4) > 1e-9 { // one and a half of the last interval's width to each side
+		t.Errorf("drawn from %g to %g", *c.Low, *c.High)
 	}
 	b.runs["fresh"] = runOf("fresh", lab.Draft, nil)
 	if _, body := w.as(policy.Viewer).get("/experiments/fresh/series"); !strings.Contains(body, `"t":[]`) {

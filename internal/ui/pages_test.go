@@ -15,6 +15,7 @@ import (
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
+	"github.com/ringfence/ringfence/internal/ui"
 )
 
 // evilWorld has markup wherever people can put text.
@@ -214,24 +215,18 @@ func TestSeries(t *testing.T) {
 	w := start(t)
 	w.release("v2")
 	res, body := w.as(policy.Viewer).get("/ui/series?rollout=shop-2")
-	var got struct {
-		T        []int64
-		Versions []struct {
-			Version, Role    string
-			Requests, Errors []*float64
-		}
-		Marks []struct{ Text string }
-	}
+	var got ui.Charts
 	must(t, json.Unmarshal([]byte(body), &got))
-	if res.StatusCode != http.StatusOK || len(got.T) < 10 || len(got.Versions) != 2 || len(got.Marks) != 1 || got.Marks[0].Text != "canary" {
+	if res.StatusCode != http.StatusOK || len(got.T) < 10 || len(got.Charts) != 2 || len(got.Charts[0].Series) != 2 || len(got.Marks) != 1 || got.Marks[0].Text != "canary" {
 		t.Fatalf("%s\n%s", res.Status, body)
 	}
-	if got.Versions[0].Version != "v2" || got.Versions[0].Role != "new" || got.Versions[1].Role != "stable" {
+	requests, errors := got.Charts[0].Series, got.Charts[1].Series
+	if requests[0].Name != "v2" || requests[0].Paint != "new" || requests[1].Paint != "stable" {
 		t.Errorf("the new version comes first, then stable: %s", body)
 	}
-	for _, v := range got.Versions {
-		if len(v.Requests) != len(got.T) || len(v.Errors) != len(got.T) || *v.Requests[3] != 5 || *v.Errors[3] != 1 {
-			t.Errorf("%s: %s", v.Version, body)
+	for i, v := range requests {
+		if len(v.Y) != len(got.T) || len(errors[i].Y) != len(got.T) || *v.Y[3] != 5 || *errors[i].Y[3] != 1 {
+			t.Errorf("%s: %s", v.Name, body)
 		}
 	}
 }

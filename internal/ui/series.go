@@ -1,10 +1,12 @@
 package ui
 
 import (
-	"encoding/json"
+	"cmp"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -12,26 +14,6 @@ import (
 )
 
 const seriesPoints = 300
-
-// seriesAnswer is what the charts of a rollout are drawn from; null where nothing is known.
-type seriesAnswer struct {
-	T        []int64    `json:"t"`
-	Versions []lines    `json:"versions"`
-	Marks    []markView `json:"marks"`
-}
-
-type lines struct {
-	Version  string     `json:"version"`
-	Role     string     `json:"role"` // new, stable or other
-	Requests []*float64 `json:"requests"`
-	Errors   []*float64 `json:"errors"`
-}
-
-type markView struct {
-	T    float64 `json:"t"`
-	Text string  `json:"text"`
-	Tone string  `json:"tone"`
-}
 
 func (s *Server) series(w http.ResponseWriter, r *http.Request, _ *visit) error {
 	state, err := s.Rollouts.Find(r.Context(), r.URL.Query().Get("rollout"))
@@ -57,37 +39,37 @@ func (s *Server) series(w http.ResponseWriter, r *http.Request, _ *visit) error 
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "the metrics do not answer")
 	}
-	answer := seriesAnswer{T: []int64{}, Versions: linesOf(by, state), Marks: marksOf(state)}
-	for at := from; !at.After(end); at = at.Add(step) {
-		answer.T = append(answer.T, at.Unix())
-	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(answer)
+	return sendCharts(w, charts{T: chartTimes(from, end, step), Charts: trafficCharts(by, state.To, state.From), Marks: marksOf(state), Empty: noTraffic})
 }
 
-// linesOf puts the new version first, then the one before, then what else there was.
-func linesOf(by map[string]pair, s rollout.State) []lines {
-	out := []lines{}
-	for version, p := range by {
-		l := lines{Version: version, Role: "other", Requests: known(p.requests), Errors: known(p.errors())}
-		switch version {
-		case s.To:
-			l.Role = "new"
-		case s.From:
-			l.Role = "stable"
+const noTraffic = "No traffic was seen in this time."
+
+// trafficCharts puts the new version first, then the one before, then what else there was.
+func trafficCharts(by map[string]pair, to, from string) []chart {
+	requests := chart{Title: "Requests per second", Unit: "rate", Least: 1, Series: []chartLine{}}
+	errors := chart{Title: "Share of errors", Unit: "share", Least: 0.01, Series: []chartLine{}}
+	rank := func(version string) int { return map[string]int{to: -2, from: -1}[version] }
+	for _, version := range slices.SortedFunc(maps.Keys(by), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(b, a))
+	}) {
+		p, paint := by[version], ""
+		switch rank(version) {
+		case -2:
+			paint = "new"
+		case -1:
+			paint = "stable"
+		default:
+			if !slices.ContainsFunc(p.requests, func(v float64) bool { return v > 0 }) {
+				continue
+			}
 		}
-		if l.Role != "other" || slices.ContainsFunc(p.requests, func(v float64) bool { return v > 0 }) {
-			out = append(out, l)
-		}
+		requests.Series = append(requests.Series, chartLine{Name: version, Paint: paint, Y: known(p.requests)})
+		errors.Series = append(errors.Series, chartLine{Name: version, Paint: paint, Y: known(p.errors())})
 	}
-	order := map[string]int{"new": 0, "stable": 1, "other": 2}
-	slices.SortFunc(out, func(a, b lines) int {
-		if a.Role != b.Role {
-			return order[a.Role] - order[b.Role]
-		}
-		return map[bool]int{true: -1, false: 1}[a.Version < b.Version]
-	})
-	return out
+	if len(requests.Series) == 0 {
+		return nil
+	}
+	return []chart{requests, errors}
 }
 
 func known(values []float64) []*float64 {
@@ -109,13 +91,13 @@ func marksOf(s rollout.State) []markView {
 		if at.IsZero() {
 			at = st.Exposed
 		}
-		out = append(out, markView{float64(at.UnixMilli()) / 1000, st.Ring, "calm"})
+		out = append(out, markView{float64(at.UnixMilli()) / 1000, st.Ring, "calm", ""})
 	}
 	switch {
 	case s.Phase == rollout.RolledBack:
-		out = append(out, markView{float64(s.Ended.UnixMilli()) / 1000, "back", "fail"})
+		out = append(out, markView{float64(s.Ended.UnixMilli()) / 1000, "back", "fail", ""})
 	case s.Phase == rollout.Succeeded:
-		out = append(out, markView{float64(s.Ended.UnixMilli()) / 1000, "done", "pass"})
+		out = append(out, markView{float64(s.Ended.UnixMilli()) / 1000, "done", "pass", ""})
 	}
 	return out
 }

@@ -37,8 +37,8 @@ spec:
 `
 
 // series is what a chart is drawn from after some days.
-const series = `{metric: "purchase", relative: true, t: [1767000000, 1767050000, 1767100000, 1767150000], users: [10, 200, 400, 600], low: -0.3, high: 0.5,
-  variants: [{variant: "on", paint: "va", effect: [null, 0.3, 0.2, 0.15], low: [null, -0.5, -0.1, 0.02], high: [null, 1.1, 0.5, 0.28]}]}`
+const series = `{t: [1767000000, 1767050000, 1767100000, 1767150000], charts: [{title: "purchase", unit: "change", low: -0.3, high: 0.5, zero: true, series: [
+  {name: "on", paint: "va", y: [null, 0.3, 0.2, 0.15], low: [null, -0.5, -0.1, 0.02], high: [null, 1.1, 0.5, 0.28]}, {name: "Users", quiet: true, y: [10, 200, 400, 600]}]}]}`
 
 func experimentsBeforeAny(r *rig) {
 	r.shoot("experiments-none", "/experiments", ".blank")
@@ -60,8 +60,7 @@ func anExperiment(r *rig) {
 	r.sees("its users", `parseInt(document.querySelector(".amount b").textContent) > 250`)
 	r.sees("an interval beside the zero", `document.querySelector(".forest .ci")`)
 	eval[bool](r, `(window.fetch = async () => new Response(JSON.stringify(`+series+`)), true)`)
-	time.Sleep(time.Second) // a chart is not asked for more often
-	eval[bool](r, `window.dispatchEvent(new Event("resize"))`)
+	eval[bool](r, `document.dispatchEvent(new CustomEvent("htmx:afterSwap", {detail: {target: document.body}}))`)
 	r.sees("the interval over time", `document.querySelector("#intervals canvas").width > 300`)
 	if !eval[bool](r, "window.notLoadedAgain === true") {
 		r.t.Error("the page was loaded again")

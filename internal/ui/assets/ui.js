@@ -1,4 +1,4 @@
-// What pages do beyond being read: stay live, draw charts, ask before something is done, take keys.
+// What pages do beyond being read: stay live, ask before something is done, take keys.
 (function () {
   "use strict";
   var doc = document, htmx = window.htmx;
@@ -69,7 +69,7 @@
     if (e.detail.target.id !== "live") return;
     htmx.process(e.detail.target); // else what is pressed at once leads away from the page
     opened.forEach(function (id) { var d = id && $(id); if (d) d.open = true; });
-    age(); say(); draw();
+    age(); say();
   });
   function connect() {
     if (!topic || !htmx || source || doc.hidden) return;
@@ -152,74 +152,5 @@
     if (e.key === " " && e.target.matches('a[role="button"]')) { e.preventDefault(); e.target.click(); }
   });
 
-  // Charts.
-  var plots = [], asked = 0, drawn = "";
-  function color(name) { return getComputedStyle(doc.documentElement).getPropertyValue(name).trim(); }
-  function paint(role, i) { return role === "new" ? color("--solid") : role === "stable" ? color("--soft") : [color("--hold-solid"), color("--pass-solid"), color("--fail-solid")][i % 3]; }
-  function draw() {
-    var box = $("charts");
-    if (!box || !window.uPlot || Date.now() - asked < 900) return;
-    asked = Date.now();
-    fetch(box.dataset.series, { headers: { "HX-Request": "true" } }).then(function (r) { return r.ok ? r.json() : Promise.reject(r.status); }).then(function (data) {
-      var key = JSON.stringify([data.versions.map(function (v) { return v.version; }), box.clientWidth]);
-      if (key !== drawn || !plots.length) { build(box, data); drawn = key; return; }
-      plots.forEach(function (p) { p.marks = data.marks; p.plot.setData(values(data, p.field)); });
-    }).catch(function () { });
-  }
-  function values(data, field) { return [data.t].concat(data.versions.map(function (v) { return v[field]; })); }
-  function build(box, data) {
-    plots.forEach(function (p) { p.plot.destroy(); });
-    plots = [];
-    box.textContent = "";
-    box.className = "charts";
-    if (!data.versions.length) { box.className = ""; box.textContent = "No traffic was seen in this time."; return; }
-    var kinds = [["requests", "Requests per second"], ["errors", "Share of errors"]];
-    kinds.forEach(function (c) { // all panels first: each is as wide as the others leave it
-      c.panel = doc.createElement("div"); c.panel.className = "chart";
-      c.panel.appendChild(doc.createElement("h3")).textContent = c[1];
-      box.appendChild(c.panel);
-    });
-    plots = kinds.map(function (c) { return chart(c.panel, data, c[0]); });
-  }
-  function chart(panel, data, field) {
-    var self = { field: field, marks: data.marks, plot: null };
-    var share = field === "errors";
-    var show = function (v) { return v == null ? "–" : share ? (100 * v).toFixed(v < 0.1 ? 2 : 1) + " %" : v.toFixed(v < 10 ? 1 : 0) + "/s"; };
-    var axis = { stroke: color("--soft"), grid: { stroke: color("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
-    self.plot = new uPlot({
-      width: panel.clientWidth - 32, height: 220, tzDate: function (ts) { return uPlot.tzDate(new Date(ts * 1000), "UTC"); },
-      cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-      scales: { y: { range: function (_, lo, hi) { return [0, Math.max(hi * 1.1, share ? 0.01 : 1)]; } } },
-      axes: [Object.assign({ values: [[86400, "{YYYY}-{MM}-{DD}"], [3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"]], space: 70 }, axis),
-        Object.assign({ size: 56, values: function (_, all) { return all.map(function (v) { return share ? +(100 * v).toFixed(2) + " %" : v; }); } }, axis)],
-      series: [{ value: function (_, v) { return v == null ? "–" : new Date(v * 1000).toISOString().slice(11, 19); }, label: "Time" }].concat(data.versions.map(function (v, i) {
-        return { label: v.version, stroke: paint(v.role, i), width: v.role === "new" ? 2.5 : 1.5, dash: v.role === "stable" ? [5, 3] : [], points: { show: false }, value: function (_, x) { return show(x); } };
-      })),
-      hooks: { draw: [function (u) { marks(u, self.marks); }] }
-    }, values(data, field), panel);
-    return self;
-  }
-  function marks(u, all) {
-    var c = u.ctx, ratio = window.devicePixelRatio || 1, edge = -1e9, row = 0;
-    c.save();
-    c.font = 11 * ratio + "px system-ui, sans-serif"; c.lineWidth = ratio; c.setLineDash([3 * ratio, 3 * ratio]);
-    all.forEach(function (m) {
-      var x = Math.round(u.valToPos(m.t, "x", true));
-      if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return;
-      c.strokeStyle = c.fillStyle = m.tone === "calm" ? color("--soft") : color("--" + m.tone);
-      c.beginPath(); c.moveTo(x, u.bbox.top); c.lineTo(x, u.bbox.top + u.bbox.height); c.stroke();
-      var w = c.measureText(m.text).width, right = x + w + 6 * ratio > u.bbox.left + u.bbox.width;
-      row = x < edge ? row + 1 : 0;
-      c.textAlign = right ? "right" : "left";
-      c.fillText(m.text, x + (right ? -4 : 4) * ratio, u.bbox.top + (11 + 13 * row) * ratio);
-      edge = x + w + 8 * ratio;
-    });
-    c.restore();
-  }
-  function rebuild() { drawn = ""; asked = 0; draw(); }
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", rebuild);
-  var resized;
-  addEventListener("resize", function () { clearTimeout(resized); resized = setTimeout(rebuild, 200); });
-
-  say(); draw(); connect();
+  say(); connect();
 })();

@@ -1,0 +1,4 @@
+package ui
+
+// Charts is what charts are drawn from.
+type Charts = charts
