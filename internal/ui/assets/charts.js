@@ -130,7 +130,7 @@
     });
     return {
       width: p.panel.clientWidth - 32, height: spec.height || 220, tzDate: function (ts) { return uPlot.tzDate(new Date(ts * 1000), "UTC"); },
-      cursor: { points: { size: 6 }, drag: { x: true, y: false, setScale: false, dist: 5 }, bind: { dblclick: function () { return whole; } },
+      cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false, setScale: false, dist: 5 }, bind: { dblclick: function () { return wholeTime; } },
         sync: { key: "page", scales: ["x", null], filters: { pub: function (type) { return type === "mousemove"; }, sub: function () { return true; } } } },
       scales: { y: { range: function (_, lo, hi) { return span(p.spec, lo, hi); } }, quiet: { range: [0, 1] } },
       axes: [Object.assign({ values: [[86400, "{YYYY}-{MM}-{DD}"], [60, "{HH}:{mm}", "\n{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1], [1, "{HH}:{mm}:{ss}"]], space: 70 }, axis),
@@ -178,6 +178,7 @@
       c.strokeStyle = c.fillStyle = color("--" + (l.tone && l.tone !== "calm" ? l.tone : l.tone === "calm" ? "soft" : "fail"));
       c.setLineDash(l.tone === "ink" ? [] : [6 * ratio, 3 * ratio]);
       c.beginPath(); c.moveTo(u.bbox.left, y); c.lineTo(u.bbox.left + u.bbox.width, y); c.stroke();
+      c.textAlign = "left";
       if (l.text) c.fillText(l.text, u.bbox.left + 4 * ratio, y - 4 * ratio);
     });
     c.restore();
@@ -232,7 +233,7 @@
   }
 
   // A time is chosen by drag or click, or with the keys; then one can go to its logs, or to what changed.
-  function bar(p, from, to, whole) {
+  function bar(p, from, to, by) {
     each(function (q) { if (q !== p) { q.bar.hidden = true; q.plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false); } });
     p.bar.textContent = "";
     p.bar.hidden = false;
@@ -252,11 +253,11 @@
     reset.type = "button";
     reset.addEventListener("click", function () { wholeTime(); p.plot.over.focus({ preventScroll: true }); });
     p.bar.appendChild(reset);
-    p.box.el.dispatchEvent(new CustomEvent("charts:span", { bubbles: true, detail: { from: Math.floor(from), to: Math.ceil(to), by: whole } }));
+    p.box.el.dispatchEvent(new CustomEvent("charts:span", { bubbles: true, detail: { from: Math.floor(from), to: Math.ceil(to), by: by } }));
     return first || reset;
   }
   function dragged(p, u) {
-    if (u.select.width < 5 || p.setting) return;
+    if (u.select.width < 5) return;
     var from = u.posToVal(u.select.left, "x"), to = u.posToVal(u.select.left + u.select.width, "x");
     p.dragged = Date.now();
     u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
@@ -267,9 +268,9 @@
   function pinned(p, i) {
     var t = p.plot.data[0], step = t.length > 1 ? t[1] - t[0] : 60;
     if (i == null || t[i] == null || (!p.box.data.logs && !(p.box.data.marks || []).length)) return null;
-    var from = t[i] - 2 * step, to = t[i] + step, left = p.plot.valToPos(from, "x");
+    var from = t[i] - 2 * step, to = t[i] + step, left = Math.max(0, p.plot.valToPos(from, "x"));
     var at = bar(p, from, to, "click");
-    p.plot.setSelect({ left: left, width: p.plot.valToPos(to, "x") - left, top: 0, height: p.plot.over.clientHeight }, false);
+    p.plot.setSelect({ left: left, width: Math.min(p.plot.over.clientWidth, p.plot.valToPos(to, "x")) - left, top: 0, height: p.plot.over.clientHeight }, false);
     return at;
   }
   function wholeTime() {
@@ -280,7 +281,6 @@
       p.plot.setData(columns(b.data, p.spec));
     });
   }
-  function whole() { wholeTime(); }
   function listen(p) {
     var over = p.plot.over;
     over.addEventListener("mouseenter", function () { held = p; });
