@@ -103,7 +103,7 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 		return nil, fmt.Errorf("id of the data plane: %w", err)
 	}
 	control := client.New(client.Options{URL: c.Server, Token: token, Plane: id})
-	if d.secure, err = c.TLS.config(tls.VersionTLS12, c.Logger); err != nil {
+	if d.secure, err = c.TLS.Config(tls.VersionTLS12, c.Logger); err != nil {
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()

@@ -84,7 +84,7 @@ type server struct {
 
 // Server runs the control plane until ctx ends.
 func Server(ctx context.Context, c ServerConfig) error {
-	secure, err := c.TLS.config(tls.VersionTLS13, c.Logger)
+	secure, err := c.TLS.Config(tls.VersionTLS13, c.Logger)
 	if err != nil {
 		return err
 	}

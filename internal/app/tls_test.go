@@ -68,48 +68,11 @@ func writePair(t *testing.T, files TLSFiles, name string) {
 	}
 }
 
-func TestACertificateIsReadAgainAndABrokenOneIsNot(t *testing.T) {
-	dir := t.TempDir()
-	files := TLSFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
-	if _, err := files.config(tls.VersionTLS13, slog.New(slog.DiscardHandler)); !errs.Is(err, errs.Invalid) {
-		t.Errorf("missing files: %v", err)
-	}
-	writePair(t, files, "first")
-	r := &reloading{files: files, log: slog.New(slog.DiscardHandler)}
-	if err := r.load(); err != nil {
-		t.Fatal(err)
-	}
-	name := func() string {
-		cert, err := r.get(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return cert.Leaf.Subject.CommonName
-	}
-	if got := name(); got != "first" {
-		t.Fatal(got)
-	}
-	writePair(t, files, "second")
-	later := time.Now().Add(time.Minute)
-	_, _ = os.Chtimes(files.Cert, later, later), os.Chtimes(files.Key, later, later)
-	r.looked = time.Time{}
-	if got := name(); got != "second" {
-		t.Errorf("renewed, and %s is still used", got)
-	}
-	if err := os.WriteFile(files.Key, []byte("no key"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r.looked = time.Time{}
-	if got := name(); got != "second" {
-		t.Errorf("after a broken renewal %s is used", got)
-	}
-}
-
 func TestPagesSpeakTLS(t *testing.T) {
 	dir := t.TempDir()
 	files := TLSFiles{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	writePair(t, files, "ringfence")
-	secure, err := files.config(tls.VersionTLS13, slog.New(slog.DiscardHandler))
+	secure, err := files.Config(tls.VersionTLS13, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ringfence/ringfence/internal/certs"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flaggate"
 	"github.com/ringfence/ringfence/internal/flagserve"
@@ -40,8 +41,8 @@ metrics, 8015 sync, 8016 OFREP. Options that flagd has mean what they mean there
 --config takes a file of flags, JSON or YAML, or a configuration file of flagd, whose fields are named as the options are. Files are read
 again when they change; a file that cannot be read changes nothing, and why is logged.
 
-Other machines are let in (--address) only with a certificate: --server-cert-path and --server-key-path. The management port
-has no flags, and never has TLS.`
+Other machines are let in (--address) only with a certificate: --server-cert-path and --server-key-path, which are read again when
+they change. The management port has no flags, and never has TLS.`
 
 func flagsServeCommand() *cobra.Command {
 	var a serving
@@ -87,10 +88,6 @@ func serveFlags(cmd *cobra.Command, a *serving) error {
 	if err != nil {
 		return err
 	}
-	secure, err := a.tls()
-	if err != nil {
-		return err
-	}
 	if a.maxBody < 1 || a.maxBody > 8<<20 {
 		return errs.E(errs.Invalid, "--max-request-body: got %d, expected 1 to %d", a.maxBody, 8<<20)
 	}
@@ -102,6 +99,10 @@ func serveFlags(cmd *cobra.Command, a *serving) error {
 		log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
 	default:
 		return errs.E(errs.Invalid, "--log-format: got %q, expected console or json", a.logFormat)
+	}
+	secure, err := a.tls(log)
+	if err != nil {
+		return err
 	}
 	context := map[string]any{}
 	for name, v := range a.context {
@@ -233,7 +234,7 @@ func settingValues(name string, raw json.RawMessage) ([]string, error) {
 }
 
 // tls is what the ports speak, nil for no TLS, which is for this machine only.
-func (a *serving) tls() (*tls.Config, error) {
+func (a *serving) tls(log *slog.Logger) (*tls.Config, error) {
 	if a.cert == "" && a.key == "" {
 		ip, err := netip.ParseAddr(a.address)
 		if a.address == "localhost" || err == nil && ip.IsLoopback() {
@@ -242,9 +243,5 @@ func (a *serving) tls() (*tls.Config, error) {
 		return nil, errs.E(errs.Invalid, "%s can be reached from other machines, which needs TLS", net.JoinHostPort(a.address, "…")).
 			Next("give --server-cert-path and --server-key-path, or listen on 127.0.0.1 and put a TLS proxy in front")
 	}
-	cert, err := tls.LoadX509KeyPair(a.cert, a.key)
-	if err != nil {
-		return nil, errs.Wrap(errs.Invalid, err, "the certificate cannot be used")
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+	return certs.Files{Cert: a.cert, Key: a.key}.Config(tls.VersionTLS12, log)
 }
