@@ -10,6 +10,7 @@ import (
 // parsePages reads every page with the frame around it and the parts that pages share.
 func parsePages(f *files) (map[string]*template.Template, error) {
 	base, err := template.New("").Funcs(template.FuncMap{
+		"lower": strings.ToLower,
 		"asset": f.url, "ago": ago, "span": span, "count": count, "percent": percent, "rate": rate, "size": size, "person": person,
 		"sentence": sentenceCase, "label": labelOf, "fieldnames": fieldsOf, "percentOf": func(p float64) string { return percent(p / 100) }, "pageof": pageOf, "short": shortID, "plural": plural, "list": func(items ...any) []any { return items },
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

@@ -139,9 +139,8 @@
     if (/^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName) || doc.querySelector("dialog[open]")) return;
     var second = Date.now() - waiting < 1200;
     waiting = 0;
-    if (second && e.key === "o") { location.href = "/"; return; }
-    var to = second && { e: "/events", a: "/approvals", c: "/calendar", p: "/plans", f: "/flags", x: "/experiments", r: "/change-requests" }[e.key];
-    if (to) { location.href = to; return; }
+    var go = second && /^[a-z]$/.test(e.key) && doc.querySelector('#help [data-go="' + e.key + '"]');
+    if (go) { location.href = go.dataset.to; return; }
     if (e.key === "g") { waiting = Date.now(); return; }
     if (e.key === "?") { $("help").showModal(); return; }
     if (e.key === "j" || e.key === "k") { step(e.key === "j" ? 1 : -1); return; }
