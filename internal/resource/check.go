@@ -54,6 +54,10 @@ func Refs(r Resource) []Ref {
 		if e, err := As[Experiment](r); err == nil {
 			refs = e.Audience.refs("spec.audience", append(refs, Ref{"spec.flag", KindFlagSet, e.Set()}))
 		}
+	case KindProbe:
+		if b, err := As[Probe](r); err == nil && b.Service != "" {
+			refs = append(refs, Ref{"spec.service", KindService, b.Service})
+		}
 	case KindRingPlan:
 		if plan, err := As[RingPlan](r); err == nil {
 			for i, ring := range plan.Rings {
@@ -63,6 +67,11 @@ func Refs(r Resource) []Ref {
 					for j, group := range ring.Approval.From {
 						refs = append(refs, Ref{item(at+".approval.from", j), KindGroup, group})
 					}
+				}
+			}
+			for i, g := range plan.Gates {
+				if g.Probe != nil && g.Probe.Name != "" {
+					refs = append(refs, Ref{item("spec.gates", i) + ".probe.name", KindProbe, g.Probe.Name})
 				}
 			}
 		}

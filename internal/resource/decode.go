@@ -100,6 +100,8 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return r, nil // package flag judges it; sorted keys are canonical
 	case KindExperiment:
 		return canon(r, func(s *Experiment) { p.experiment(s, rule) })
+	case KindProbe:
+		return canon(r, func(s *Probe) { p.monitor(s) })
 	case KindConfig:
 		return canon(r, func(s *Config) { p.config(s, r.Metadata.Name) })
 	default:
@@ -120,7 +122,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment | Probe
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -164,6 +166,8 @@ func kindOf(spec any) string {
 		return KindFlagSet
 	case Experiment:
 		return KindExperiment
+	case Probe:
+		return KindProbe
 	}
 	return KindRelease
 }

@@ -98,6 +98,11 @@ func (g Gate) Defaults() Gate {
 		or(&g.MaxRatio, 1)
 		or(&g.MinRequests, 500)
 	case "query", "probe":
+		if g.Probe != nil && g.Probe.Name != "" { // whose verdict rests on many rounds
+			or(&g.Failures, 1)
+			or(&g.Every, fleet.Dur(5*time.Second))
+			break
+		}
 		or(&g.Failures, 3)
 	case "webhook", "command":
 		or(&g.Failures, 1)

@@ -116,6 +116,12 @@ func (p *problems) probe(b *ProbeGate, at string) {
 		p.add(at, "a path or a url", "is missing")
 		return
 	}
+	if b.Name != "" {
+		p.name(b.Name, at+".name")
+		p.need(*b == ProbeGate{Name: b.Name, MaxRatio: b.MaxRatio, Rounds: b.Rounds}, at, "with name, maxRatio and rounds only", "the Probe says what is asked and expected")
+		return
+	}
+	p.need(b.MaxRatio == 0 && b.Rounds == 0, at, "maxRatio and rounds with name only", "there is nothing to compare with")
 	p.need((b.Path == "") != (b.URL == ""), at, "either path or url", "has %s", map[bool]string{true: "neither", false: "both"}[b.Path == ""])
 	if b.Path != "" {
 		p.urlPath(b.Path, at+".path", true)

@@ -99,7 +99,10 @@ type CommandGate struct {
 
 // ProbeGate looks at what an instance, or a page, answers.
 type ProbeGate struct {
-	Path     string    `json:"path,omitempty" maxLength:"1000" doc:"asked of every instance of the new version; or give url"`
+	Name     string    `json:"name,omitempty" maxLength:"63" doc:"a Probe: what it sees of the new version is compared with what it sees of stable"`
+	MaxRatio float64   `json:"maxRatio,omitempty" minimum:"1" maximum:"1000" doc:"with name, largest tolerated ratio of the times that it takes, new to stable; default 1.5"`
+	Rounds   int       `json:"rounds,omitempty" minimum:"1" maximum:"10000" doc:"with name, fewest rounds on the new version before it may pass; default 10"`
+	Path     string    `json:"path,omitempty" maxLength:"1000" doc:"asked of every instance of the new version; or give url, or name"`
 	URL      string    `json:"url,omitempty" maxLength:"2000" doc:"a page anywhere; or give path"`
 	Status   int       `json:"status,omitempty" minimum:"100" maximum:"599" doc:"the expected status; default any from 200 to 399"`
 	Contains string    `json:"contains,omitempty" maxLength:"1000" doc:"a text that the answer has to hold"`

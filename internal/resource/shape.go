@@ -65,6 +65,7 @@ var (
 		KindNotifier:   shapeOf(reflect.TypeFor[Notifier]()),
 		KindFlagSet:    shapeOf(reflect.TypeFor[FlagSet]()),
 		KindExperiment: shapeOf(reflect.TypeFor[Experiment]()),
+		KindProbe:      shapeOf(reflect.TypeFor[Probe]()),
 	}
 )
 
