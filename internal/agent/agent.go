@@ -45,6 +45,7 @@ type Disk interface {
 type Options struct {
 	Unit     string
 	Admin    string
+	Gate     string // URL of the gateway, for who looks at services as users do
 	Control  Control
 	Gateway  Gateway
 	Workload Workload
@@ -254,7 +255,7 @@ func (a *Agent) report(ctx context.Context) {
 func (a *Agent) Observe() fleet.Observed {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o := fleet.Observed{Unit: a.Unit, Admin: a.Admin, Time: time.Now().UTC()}
+	o := fleet.Observed{Unit: a.Unit, Admin: a.Admin, Gateway: a.Gate, Time: time.Now().UTC()}
 	for _, s := range a.services {
 		slots := a.Workload.Status(s.Name)
 		for i := range slots {

@@ -27,6 +27,8 @@ type Options struct {
 	FlagKeys  FlagKeys
 	Board     Board
 	Lab       Lab
+	Probes    Probes
+	Probing   Probing
 	Track     http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks of which environment they are
 	Logs      Logs
 	Store     Store
@@ -84,6 +86,7 @@ func New(o Options) (*Server, error) {
 	s.flags()
 	s.flagKeys()
 	s.experiments()
+	s.probes()
 	s.backup()
 	s.mounts()
 	return s, s.describe()

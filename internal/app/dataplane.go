@@ -144,6 +144,7 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 		secure = d.secure.Clone()
 	}
 	d.agent.Admin = scheme(secure) + admin.Addr().String()
+	d.agent.Gate = scheme(d.secure) + reachable(public.Addr().String())
 	run := RunFile{URL: d.agent.Admin, Gateway: public.Addr().String(), Flags: d.flags.address()}
 	if err := writeRunFile(d.Data, "dataplane", run); err != nil {
 		return err

@@ -35,11 +35,22 @@ func (windows) Next(w resource.Window, now time.Time) (start, end time.Time, ok 
 }
 
 // checking fits what is asked outside to the controller.
-type checking struct{ pool *check.Pool }
+type checking struct {
+	pool   *check.Pool
+	server *server // for its probes
+}
 
 func (c checking) Ask(key string, every time.Duration, q controller.Question) {
-	c.pool.Ask(key, every, check.Request{Kind: q.Gate.Signal, Gate: q.Gate.Name, Webhook: q.Gate.Webhook, Command: q.Gate.CommandRun, Probe: q.Gate.Probe,
+	c.pool.Ask(key, every, check.Request{Known: c.known(q), Kind: q.Gate.Signal, Gate: q.Gate.Name, Webhook: q.Gate.Webhook, Command: q.Gate.CommandRun, Probe: q.Gate.Probe,
 		Vars: q.Vars, Instances: q.Instances})
+}
+
+// known is the answer to a gate whose Probe looks anyway; nil for others.
+func (c checking) known(q controller.Question) func() health.Reading {
+	if q.Gate.Probe == nil || q.Gate.Probe.Name == "" {
+		return nil
+	}
+	return func() health.Reading { return c.server.probes.judged(*q.Gate.Probe, q.Vars) }
 }
 
 func (c checking) Take(key string) []controller.Answer {

@@ -76,6 +76,7 @@ type server struct {
 	own        http.Handler         // and where
 	checks     *check.Pool
 	controller *controller.Controller
+	probes     *probes
 	notify     *notify.Engine
 	flags      *flagserve.Handlers
 	dataToken  string
@@ -153,10 +154,13 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.checks = check.NewPool(check.New(check.Options{Commands: filepath.Join(c.Data, "commands")}).Run)
 	s.told = newTold(counting{s.metrics}, s.events, s.serving)
 	s.controller = controller.New(controller.Options{
-		Store: s.store, Fleet: everywhere{s.hub, s.serving, s.told}, Metrics: s.told, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks},
+		Store: s.store, Fleet: everywhere{s.hub, s.serving, s.told}, Metrics: s.told, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks, s},
 		Logger: c.Logger, Interval: c.Step,
 	})
 	s.board = s.newBoard()
+	if err := s.openProbes(); err != nil {
+		return nil, err
+	}
 	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Choices: serving.KindChoices,
 		Every: 60 * c.Step, Logger: c.Logger})
 	s.serving.Experiments, s.board.Experiments = s.lab, s.lab
@@ -181,6 +185,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.serving.Run(ctx) })
 	group.Go(func() error { return s.lab.Run(ctx) })
+	group.Go(func() error { return s.probes.run(ctx) })
 	group.Go(func() error { return s.pager.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { // streams of flags, which do not end by themselves
@@ -261,7 +266,7 @@ func (s *server) handler() (http.Handler, error) {
 		return nil, err
 	}
 	return api.New(api.Options{
-		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Track: s.intake(),
+		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Probes: s.probes, Probing: s.probes, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

@@ -113,7 +113,8 @@ type Ready struct {
 type Observed struct {
 	Unit     string          `json:"unit"`
 	Time     time.Time       `json:"time"`
-	Admin    string          `json:"admin,omitempty"` // base URL of the data plane's own page, metrics and logs
+	Admin    string          `json:"admin,omitempty"`   // base URL of the data plane's own page, metrics and logs
+	Gateway  string          `json:"gateway,omitempty"` // URL under which this machine reaches the gateway
 	Services []ServiceStatus `json:"services"`
 }
 

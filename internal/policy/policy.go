@@ -15,11 +15,12 @@ const (
 	Operator  Role = "operator"  // releasing and deciding on rollouts, and reading
 	Viewer    Role = "viewer"    // reading, without artifacts and backups
 	DataPlane Role = "dataplane" // what a data plane needs to run its unit, and nothing else
+	Prober    Role = "prober"    // learning what to probe, and telling what it saw, under the name of its token
 	Client    Role = "client"    // a program with a key for flags: tells what became of them. No token has it
 )
 
 // Roles are all roles that tokens have.
-var Roles = []Role{Admin, Operator, Viewer, DataPlane}
+var Roles = []Role{Admin, Operator, Viewer, Prober, DataPlane}
 
 // Action is what a request does, as coarse as roles tell apart.
 type Action string
@@ -34,13 +35,15 @@ const (
 	Fetch   Action = "fetch"   // the content of artifacts
 	Send    Action = "send"    // events of users, by which rollouts and experiments are judged
 	Operate Action = "operate" // what a data plane does for its unit
+	Probe   Action = "probe"   // what a prober does
 	Export  Action = "export"  // a copy of everything, hashed tokens included
 )
 
 var granted = map[Role][]Action{
-	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export, Send},
+	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export, Send, Probe},
 	Operator:  {Self, Read, Decide, Send},
 	Viewer:    {Self, Read},
+	Prober:    {Self, Probe},
 	DataPlane: {Self, Fetch, Operate},
 	Client:    {Send},
 }
@@ -48,7 +51,7 @@ var granted = map[Role][]Action{
 // Principal is someone who has signed in.
 type Principal struct {
 	Name string `json:"name" doc:"name of the token"`
-	Role Role   `json:"role" enum:"admin,operator,viewer,dataplane" doc:"what it is trusted with"`
+	Role Role   `json:"role" enum:"admin,operator,viewer,prober,dataplane" doc:"what it is trusted with"`
 }
 
 // Actor is the principal as it stands in events.

@@ -183,7 +183,9 @@ func (a *attempt) dns(ctx context.Context) error {
 		return fmt.Errorf("there is no answer for %s", q.Name)
 	}
 	for _, want := range q.Expect {
-		if !slices.ContainsFunc(found, func(s string) bool { return strings.EqualFold(strings.TrimSuffix(s, "."), strings.TrimSuffix(want, ".")) }) {
+		if !slices.ContainsFunc(found, func(s string) bool {
+			return strings.EqualFold(strings.TrimSuffix(s, "."), strings.TrimSuffix(want, "."))
+		}) {
 			return fmt.Errorf("answered %s, expected %s", strings.Join(found, ", "), want)
 		}
 	}

@@ -184,7 +184,9 @@ func refuseLinkLocal(_ context.Context, _, address string, _ syscall.RawConn) er
 	return nil
 }
 
-func dialer() *net.Dialer { return &net.Dialer{Timeout: 30 * time.Second, ControlContext: refuseLinkLocal} }
+func dialer() *net.Dialer {
+	return &net.Dialer{Timeout: 30 * time.Second, ControlContext: refuseLinkLocal}
+}
 
 // config is TLS that checks the chain itself, so that a chain that is refused still says when it expires.
 func (a *attempt) config(host string) *tls.Config {

@@ -45,7 +45,9 @@ func (a *attempt) web(ctx context.Context) error {
 	requests := a.spec.Requests()
 	d := dialer()
 	t := &http.Transport{DialContext: d.DialContext, DisableKeepAlives: len(requests) == 1, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10}
-	t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) { return a.secure(ctx, d, network, address, at) }
+	t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return a.secure(ctx, d, network, address, at)
+	}
 	if a.spec.Target == resource.AtAddress {
 		t.Proxy = http.ProxyFromEnvironment
 		t.TLSClientConfig = a.config(at.Hostname()) // through a proxy

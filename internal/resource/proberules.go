@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -81,8 +80,8 @@ func (p *problems) probeTarget(b *Probe, full Probe) {
 }
 
 func (p *problems) hostPort(s, at string) {
-	host, port, err := net.SplitHostPort(s)
-	ok := err == nil && host != "" && port != "" && printable(s) && !strings.ContainsAny(s, " /@")
+	u, err := url.Parse("//" + s)
+	ok := err == nil && u.Host == s && u.Hostname() != "" && u.Port() != "" && printable(s) && !strings.ContainsAny(s, " /@")
 	p.need(ok, at, "host:port such as shop.example.com:443", "got %q", clip(s))
 }
 

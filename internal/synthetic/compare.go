@@ -185,3 +185,9 @@ func (v *View) Availability(since time.Time) (share float64, rounds int) {
 	}
 	return float64(good) / float64(rounds), rounds
 }
+
+// Median is the middle of some values, 0 of none.
+func Median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return quantile(sorted, 0.5)
+}
