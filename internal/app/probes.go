@@ -32,7 +32,7 @@ type probes struct {
 
 func (s *server) openProbes() error {
 	s.probes = &probes{server: s, runner: &probe.Runner{Secrets: filepath.Join(s.Data, secretsFolder)}}
-	s.probes.Board = &probing.Board{Catalog: s.probes, Metrics: measured(s.metrics), Alerts: s.pager, Record: recording{s.store}, Disk: disk(filepath.Join(s.Data, "probes.json")), Logger: s.Logger}
+	s.probes.Board = &probing.Board{Catalog: s.probes, Metrics: s.metrics, Alerts: s.pager, Record: recording{s.store}, Disk: disk(filepath.Join(s.Data, "probes.json")), Logger: s.Logger}
 	return s.probes.Open()
 }
 

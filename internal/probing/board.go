@@ -10,6 +10,7 @@ import (
 	"github.com/ringfence/ringfence/internal/alert"
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/metric"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/synthetic"
 )
@@ -31,14 +32,7 @@ type Declared struct {
 
 // Metrics keeps samples.
 type Metrics interface {
-	Append(ctx context.Context, samples []Sample) error
-}
-
-// Sample is one value of a series.
-type Sample struct {
-	Labels map[string]string // with __name__
-	At     time.Time
-	Value  float64
+	Write(ctx context.Context, samples []metric.Sample) ([]metric.Refusal, error)
 }
 
 // Alerts takes alerts for as long as they hold, and once more when they are over.
@@ -143,7 +137,7 @@ func (b *Board) Open() error {
 // Take adds what a prober saw. Rounds of probes that do not name it, and from other times, are left out.
 func (b *Board) Take(ctx context.Context, prober string, rounds []synthetic.Round, dropped int64) (int, error) {
 	now := b.now()
-	var samples []Sample
+	var samples []metric.Sample
 	b.mu.Lock()
 	h := b.probers[prober]
 	if h == nil {
@@ -176,8 +170,8 @@ func (b *Board) Take(ctx context.Context, prober string, rounds []synthetic.Roun
 	if b.Metrics == nil || len(samples) == 0 {
 		return taken, nil
 	}
-	if err := b.Metrics.Append(ctx, samples); err != nil {
-		b.Logger.Warn("what probes saw is not in the metrics", "err", err)
+	if refused, err := b.Metrics.Write(ctx, samples); err != nil || len(refused) > 0 && refused[0].Reason != metric.Duplicate {
+		b.Logger.Warn("what probes saw is not all in the metrics", "refused", refused, "err", err)
 	}
 	return taken, nil
 }
@@ -227,35 +221,32 @@ func (k *known) last() (r synthetic.Round) {
 }
 
 // samplesOf are a round as metrics.
-func samplesOf(r synthetic.Round) []Sample {
-	labels := func(name string, more ...string) map[string]string {
-		m := map[string]string{"__name__": name, "probe": r.Probe, "prober": r.Prober}
+func samplesOf(r synthetic.Round) []metric.Sample {
+	of := func(name string, value float64, more ...string) metric.Sample {
+		s := metric.New(name, r.At, value, append(more, "probe", r.Probe, "prober", r.Prober, "job", "probe")...)
 		if r.Service != "" {
-			m["service"] = r.Service
+			s.Labels["service"] = r.Service
 		}
 		if r.Version != "" {
-			m["version"] = r.Version
+			s.Labels["version"] = r.Version
 		}
-		for i := 0; i < len(more); i += 2 {
-			m[more[i]] = more[i+1]
-		}
-		return m
+		return s
 	}
 	ok := 0.0
 	if r.OK {
 		ok = 1
 	}
-	all := []Sample{{labels("ringfence_probe_success"), r.At, ok}, {labels("ringfence_probe_duration_seconds"), r.At, r.Seconds}}
+	all := []metric.Sample{of("ringfence_probe_success", ok), of("ringfence_probe_duration_seconds", r.Seconds)}
 	for _, p := range []struct {
 		name string
 		took float64
 	}{{"dns", r.Phases.DNS}, {"connect", r.Phases.Connect}, {"tls", r.Phases.TLS}, {"first_byte", r.Phases.FirstByte}} {
 		if p.took > 0 {
-			all = append(all, Sample{labels("ringfence_probe_phase_seconds", "phase", p.name), r.At, p.took})
+			all = append(all, of("ringfence_probe_phase_seconds", p.took, "phase", p.name))
 		}
 	}
 	if !r.Expires.IsZero() {
-		all = append(all, Sample{labels("ringfence_probe_certificate_expiry_timestamp_seconds"), r.At, float64(r.Expires.Unix())})
+		all = append(all, of("ringfence_probe_certificate_expiry_timestamp_seconds", float64(r.Expires.Unix())))
 	}
 	return all
 }

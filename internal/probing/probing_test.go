@@ -15,6 +15,7 @@ import (
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
+	"github.com/ringfence/ringfence/internal/metric"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/synthetic"
 )
@@ -33,7 +34,10 @@ type world struct {
 
 func (w *world) Probes(context.Context) ([]Declared, error) { return w.declared, nil }
 
-func (w *world) Append(_ context.Context, s []Sample) error { w.samples += len(s); return nil }
+func (w *world) Write(_ context.Context, s []metric.Sample) ([]metric.Refusal, error) {
+	w.samples += len(s)
+	return nil, nil
+}
 
 func (w *world) Record(_ context.Context, all []audit.Event) error {
 	for _, e := range all {

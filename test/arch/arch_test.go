@@ -17,7 +17,7 @@ import (
 const module = "github.com/ringfence/ringfence/"
 
 var (
-	pure    = []string{"errs", "audit", "store", "fleet", "resource", "exposure", "flag", "stat", "health", "experiment", "rollout", "policy", "alert", "incident",
+	pure = []string{"errs", "audit", "store", "fleet", "resource", "exposure", "flag", "stat", "health", "experiment", "rollout", "policy", "alert", "incident",
 		"metric",
 		"synthetic"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager",
