@@ -19,11 +19,13 @@ const module = "github.com/ringfence/ringfence/"
 var (
 	pure = []string{"errs", "audit", "store", "fleet", "resource", "exposure", "flag", "stat", "health", "experiment", "rollout", "policy", "alert", "incident",
 		"metric",
+		"logs",
 		"synthetic"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager",
 		"probing"}
 	// adapters stand between an engine's port and a technology; only app knows them.
-	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe"}
+	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
+		"logs/segment"}
 )
 
 // impure are what a pure package may not import, and whose functions of the clock it may not call.
