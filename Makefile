@@ -36,8 +36,9 @@ check: assets ## gofmt, vet, staticcheck, architecture rules, unit tests
 	@$(GO) test -p 3 -short $(ALONE) ./test/arch/...
 	@$(RACE) $(GO) test -p 3 -short $(if $(RACE),-race) $$($(GO) list ./internal/... | grep -v $(foreach p,$(ALONE),-e '/$(notdir $(p))$$'))
 
-test: build tools ## everything but the slow suites
-	@$(GO) test ./...
+test: build tools ## everything but the slow suites; the demo alone, as it promises times
+	@$(GO) test $$($(GO) list ./... | grep -v /test/demo)
+	@$(GO) test ./test/demo
 	@$(MAKE) --no-print-directory test-openfeature
 
 test-openfeature: assets ## OpenFeature's SDKs for Go, node and browsers with others' providers against flags serve
