@@ -29,7 +29,7 @@ func TestNobodySeesAPageWithoutSigningIn(t *testing.T) {
 				t.Errorf("GET %s by a script: %s, expected 401", path, res.Status)
 			}
 		}
-		for _, path := range []string{"/ui/live?topic=all", "/ui/series?rollout=shop-2"} {
+		for _, path := range []string{"/ui/live?topic=all", "/ui/series?rollout=shop-2", "/ui/health?service=shop"} {
 			if res, _ := b.get(path); res.StatusCode != http.StatusUnauthorized {
 				t.Errorf("GET %s: %s, expected 401", path, res.Status)
 			}

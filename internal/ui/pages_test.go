@@ -231,6 +231,29 @@ func TestSeries(t *testing.T) {
 	}
 }
 
+func TestHealthOfAService(t *testing.T) {
+	w := start(t)
+	w.release("v2")
+	b := w.as(policy.Viewer)
+	if page := b.holds("/services/shop?by=ring&span=6h"); !strings.Contains(page, `data-charts="/ui/health?service=shop&amp;by=ring&amp;span=6h"`) {
+		t.Error("the page has no charts by ring")
+	}
+	res, body := b.get("/ui/health?service=shop&span=15m")
+	var got ui.Charts
+	must(t, json.Unmarshal([]byte(body), &got))
+	if res.StatusCode != http.StatusOK || len(got.Charts) < 3 || len(got.T) < 10 {
+		t.Fatalf("%s\n%s", res.Status, body)
+	}
+	if m := got.Marks; len(m) == 0 || m[len(m)-1].Text != "v2 canary" || m[len(m)-1].Href != "/rollouts/shop-2" {
+		t.Errorf("changes are %v, expected v2 in canary at the end", got.Marks)
+	}
+	for path, want := range map[string]int{"/ui/health?service=shop&by=user": 422, "/ui/health?service=shop&span=1y": 422, "/ui/health?service=none": 404, "/services/shop?span=x": 422} {
+		if res, _ := b.get(path); res.StatusCode != want {
+			t.Errorf("GET %s: %s, expected %d", path, res.Status, want)
+		}
+	}
+}
+
 func TestManyPagesAskTheMetricsOnce(t *testing.T) {
 	w := start(t)
 	b := w.as(policy.Viewer)

@@ -94,6 +94,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /simulate", s.signed(policy.Read, s.simulation))
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
 	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))
+	s.mux.HandleFunc("GET /ui/health", s.signed(policy.Read, s.health))
 	s.flagRoutes()
 	s.experimentRoutes()
 	for _, verb := range rollout.Verbs {

@@ -32,6 +32,8 @@ type servicePage struct {
 	More     int
 	Releases []resource.Release
 	Gets     who
+	Health   healthView
+	Charts   bool
 }
 
 // slotView is one version that runs.
@@ -65,7 +67,10 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request, v *visit) error
 		return err
 	}
 	v.Title, v.Live = name, "service/"+name
-	p := &servicePage{visit: v, Name: name, Spec: full.Service}
+	p := &servicePage{visit: v, Name: name, Spec: full.Service, Charts: s.Metrics != nil}
+	if p.Health, _, err = healthViewOf(r.URL.Query()); err != nil {
+		return err
+	}
 	if p.Newest, err = s.newest(ctx, name); err != nil {
 		return err
 	}
