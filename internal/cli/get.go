@@ -115,6 +115,13 @@ func aboutMore(r resource.Resource) (string, error) {
 	case resource.KindFreeze:
 		f, err := resource.As[resource.Freeze](r)
 		return fmt.Sprintf("%s, for %s: %s", windowText(f.When), concerned(f), f.Reason), err
+	case resource.KindRotation:
+		r, err := resource.As[resource.Rotation](r)
+		names := make([]string, len(r.People))
+		for i, p := range r.People {
+			names[i] = p.Name
+		}
+		return fmt.Sprintf("%d layers, %d steps: %s", len(r.Layers), len(r.Steps), few(names, 5)), err
 	case resource.KindNotifier:
 		n, err := resource.As[resource.Notifier](r)
 		return fmt.Sprintf("%s of %s", n.To.Channel(), few(n.Defaults().Events, 5)), err

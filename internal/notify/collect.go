@@ -27,10 +27,14 @@ var quiet = []string{rollout.EvReady, rollout.EvExposed, rollout.EvJudged, rollo
 
 // wants says whether a notifier is to be told of an event.
 func (w *worker) wants(ctx context.Context, ev audit.Event, labels map[string]map[string]string) (bool, error) {
+	said := incidentOf(ev)
+	if slices.Contains(said.To, w.name) || slices.Contains(said.To, "*") {
+		return true, nil
+	}
 	if !w.listens(ev) {
 		return false, nil
 	}
-	service := serviceOf(ev.Subject)
+	service := cmp.Or(serviceOf(ev.Subject), said.Service)
 	if service == "" { // it concerns all, such as a stop of the line
 		return true, nil
 	}
@@ -145,6 +149,10 @@ func groups(pending []audit.Event, within time.Duration) []group {
 	var all []group
 	open := map[string]int{}
 	for _, ev := range pending {
+		if len(incidentOf(ev).To) > 0 { // somebody is called: that waits for nothing
+			all = append(all, group{events: []audit.Event{ev}, due: ev.Time})
+			continue
+		}
 		if i, ok := open[ev.Subject]; ok && ev.Time.Before(all[i].due) {
 			all[i].events = append(all[i].events, ev)
 			continue

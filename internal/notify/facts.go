@@ -8,6 +8,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/incident"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
@@ -16,9 +17,10 @@ import (
 // so that a repeat is the same; the rest is for the words.
 type told struct {
 	Event
-	said   rollout.Event   // of events of a rollout
-	state  rollout.State   // as it is now; without ID when it is not known
-	freeze resource.Freeze // of events of a freeze, as it is now or was last
+	said     rollout.Event   // of events of a rollout
+	state    rollout.State   // as it is now; without ID when it is not known
+	freeze   resource.Freeze // of events of a freeze, as it is now or was last
+	incident incident.Event  // of events of an incident
 }
 
 // lookUp completes an event.
@@ -36,6 +38,10 @@ func (e *Engine) lookUp(ctx context.Context, ev audit.Event, states map[string]r
 		if err := e.freeze(ctx, name, &t); err != nil {
 			return t, err
 		}
+	}
+	if strings.HasPrefix(ev.Type, incidentTypes) {
+		t.incident = incidentOf(ev)
+		t.Service = t.incident.Service
 	}
 	t.Text = t.sentence()
 	return t, nil
@@ -114,8 +120,8 @@ func (e *Engine) link(subject string) string {
 		return ""
 	}
 	kind, name, _ := strings.Cut(subject, "/")
-	if kind == "rollout" {
-		return e.Link + "/rollouts/" + name
+	if kind == "rollout" || kind == "incident" {
+		return e.Link + "/" + kind + "s/" + name
 	}
 	if service := serviceOf(subject); service != "" {
 		return e.Link + "/services/" + service

@@ -19,6 +19,11 @@ func (t told) sentence() string {
 			return s
 		}
 	}
+	if kind == "incident" {
+		if s := t.ofIncident(name); s != "" {
+			return s
+		}
+	}
 	who := person(t.Actor)
 	switch t.Type {
 	case "release.created", "config.created":

@@ -171,7 +171,7 @@ func (t told) title(h headline) string {
 func why(lead told, all []told) string {
 	reason := lead.said.Reason
 	if lead.Rollout == "" {
-		reason = cmp.Or(reasonOf(lead.Data), lead.freeze.Reason)
+		reason = cmp.Or(reasonOf(lead.Data), lead.freeze.Reason, lead.incident.Text)
 	}
 	if lead.Type == rollout.EvRolledBack || lead.Type == rollout.EvReverting {
 		for _, t := range slices.Backward(all) {

@@ -50,6 +50,10 @@ func Refs(r Resource) []Ref {
 		if s, err := As[FlagSet](r); err == nil {
 			refs = s.refs()
 		}
+	case KindRotation:
+		if r, err := As[Rotation](r); err == nil {
+			refs = r.refs()
+		}
 	case KindExperiment:
 		if e, err := As[Experiment](r); err == nil {
 			refs = e.Audience.refs("spec.audience", append(refs, Ref{"spec.flag", KindFlagSet, e.Set()}))

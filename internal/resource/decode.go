@@ -98,6 +98,8 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return canon(r, func(s *Notifier) { p.notifier(s) })
 	case KindFlagSet:
 		return r, nil // package flag judges it; sorted keys are canonical
+	case KindRotation:
+		return canon(r, func(s *Rotation) { p.rotation(s) })
 	case KindExperiment:
 		return canon(r, func(s *Experiment) { p.experiment(s, rule) })
 	case KindProbe:
@@ -122,7 +124,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment | Probe
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment | Probe | Rotation
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -164,6 +166,8 @@ func kindOf(spec any) string {
 		return KindNotifier
 	case FlagSet:
 		return KindFlagSet
+	case Rotation:
+		return KindRotation
 	case Experiment:
 		return KindExperiment
 	case Probe:

@@ -14,7 +14,7 @@ import (
 // Notifier tells people or programs of what is recorded.
 type Notifier struct {
 	To       Receiver          `json:"to" doc:"who is told: exactly one of slack, teams, email, webhook"`
-	Events   []string          `json:"events,omitempty" maxItems:"100" doc:"beginnings of the types of events, such as rollback. or rollout.halted; * for all; default rollout., stage., gate., rollback., approval., freeze., line."`
+	Events   []string          `json:"events,omitempty" maxItems:"100" doc:"beginnings of the types of events, such as rollback. or rollout.halted; * for all; default rollout., stage., gate., rollback., approval., freeze., line., and what begins, mitigates and ends an incident"`
 	Services []string          `json:"services,omitempty" maxItems:"1000" doc:"only what happens to these services; default all"`
 	Labels   map[string]string `json:"labels,omitempty" maxProperties:"64" doc:"only what happens to services that carry all of these"`
 	Group    fleet.Dur         `json:"group,omitempty" doc:"what happens to one rollout within this time is told in one message; default 30s; none for a webhook, which gets every event"`
@@ -57,7 +57,7 @@ type WebhookTo struct {
 }
 
 // DefaultEvents are the types that a notifier tells of when it names none.
-var DefaultEvents = []string{"rollout.", "stage.", "gate.", "rollback.", "approval.", "freeze.", "line."}
+var DefaultEvents = []string{"rollout.", "stage.", "gate.", "rollback.", "approval.", "freeze.", "line.", "incident.opened", "incident.reopened", "incident.mitigated", "incident.resolved"}
 
 // Defaults returns n with every default filled in.
 func (n Notifier) Defaults() Notifier {

@@ -23,18 +23,19 @@ const (
 	KindFlagSet    = "FlagSet"
 	KindExperiment = "Experiment"
 	KindProbe      = "Probe"
+	KindRotation   = "Rotation"
 )
 
 // Kinds are all kinds, those that others refer to first.
-var Kinds = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindFlagSet, KindExperiment, KindProbe, KindRelease, KindConfig}
+var Kinds = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindRelease, KindConfig}
 
 // Declared are the kinds that are applied and deleted; the others are made, and stay as the record.
-var Declared = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindFlagSet, KindExperiment, KindProbe}
+var Declared = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindFlagSet, KindExperiment, KindProbe, KindRotation}
 
 // Resource is one declared thing; Kind says what its Spec holds.
 type Resource struct {
 	APIVersion string          `json:"apiVersion" enum:"ringfence.dev/v1" doc:"the version of the format"`
-	Kind       string          `json:"kind" enum:"Group,Segment,RingPlan,Service,Freeze,Notifier,FlagSet,Experiment,Probe,Release,Config" doc:"what it is"`
+	Kind       string          `json:"kind" enum:"Group,Segment,RingPlan,Service,Freeze,Notifier,FlagSet,Experiment,Probe,Rotation,Release,Config" doc:"what it is"`
 	Metadata   Metadata        `json:"metadata" doc:"its name and labels"`
 	Spec       json.RawMessage `json:"spec" doc:"what is wanted"`
 }

@@ -64,6 +64,7 @@ var (
 		KindGroup:      shapeOf(reflect.TypeFor[Group]()),
 		KindNotifier:   shapeOf(reflect.TypeFor[Notifier]()),
 		KindFlagSet:    shapeOf(reflect.TypeFor[FlagSet]()),
+		KindRotation:   shapeOf(reflect.TypeFor[Rotation]()),
 		KindExperiment: shapeOf(reflect.TypeFor[Experiment]()),
 		KindProbe:      shapeOf(reflect.TypeFor[Probe]()),
 	}

@@ -35,6 +35,11 @@ func cloudEvent(ev notify.Event) ([]byte, error) {
 		e.SetType(cd.Context.Type)
 		data = cd
 	}
+	if predicate := trouble(ev); predicate != "" {
+		cd := cdIncidentOf(ev, predicate)
+		e.SetType(cd.Context.Type)
+		data = cd
+	}
 	if err := e.SetData(event.ApplicationJSON, data); err != nil {
 		return nil, err
 	}
@@ -90,10 +95,11 @@ func deployment(ev notify.Event) (predicate, version string) {
 	return "", ""
 }
 
-// The versions of CDEvents' specification and of its events of a service.
+// The versions of CDEvents' specification and of its events of a service and of an incident.
 const (
-	cdSpec    = "0.5.0"
-	cdService = "0.3.0"
+	cdSpec     = "0.5.0"
+	cdService  = "0.3.0"
+	cdIncident = "0.3.0"
 )
 
 // cdEvent is a CDEvent of a service. What is ours stands in its custom data.
@@ -112,11 +118,52 @@ type cdEvent struct {
 			Environment struct {
 				ID string `json:"id"`
 			} `json:"environment"`
-			Artifact string `json:"artifactId,omitempty"`
+			Artifact    string `json:"artifactId,omitempty"`
+			Description string `json:"description,omitempty"`
+			Ticket      string `json:"ticketURI,omitempty"`
+			Service     *cdRef `json:"service,omitempty"`
 		} `json:"content"`
 	} `json:"subject"`
 	Custom     entry  `json:"customData"`
 	CustomType string `json:"customDataContentType"`
+}
+
+// cdRef names the subject of another event.
+type cdRef struct {
+	ID string `json:"id"`
+}
+
+// trouble says which event of an incident's life this is in CDEvents; "" for none. What people saw first is reported,
+// what an alert or a rollout showed is detected.
+func trouble(ev notify.Event) string {
+	var said struct {
+		Origin string `json:"origin"`
+	}
+	_ = json.Unmarshal(ev.Event.Data, &said)
+	switch {
+	case ev.Type == "incident.opened" && said.Origin == "person":
+		return "reported"
+	case ev.Type == "incident.opened", ev.Type == "incident.reopened":
+		return "detected"
+	case ev.Type == "incident.resolved":
+		return "resolved"
+	}
+	return ""
+}
+
+func cdIncidentOf(ev notify.Event, predicate string) cdEvent {
+	cd := cdEventOf(ev, predicate, "")
+	cd.Context.Type = "dev.cdevents.incident." + predicate + "." + cdIncident
+	cd.Subject.ID = strings.TrimPrefix(ev.Subject, "incident/")
+	cd.Subject.Content.Environment.ID = "production"
+	cd.Subject.Content.Description = ev.Text
+	if ev.Service != "" {
+		cd.Subject.Content.Service = &cdRef{ev.Service}
+	}
+	if predicate == "reported" {
+		cd.Subject.Content.Ticket = ev.Link
+	}
+	return cd
 }
 
 func cdEventOf(ev notify.Event, predicate, version string) cdEvent {
