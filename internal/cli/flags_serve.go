@@ -35,11 +35,12 @@ type serving struct {
 	noSyncMetadata, requireKey    bool
 }
 
-const serveLong = `Serves flags from files by OFREP and flagd's protocols, as flagd start does, on flagd's ports: 8013 evaluation, 8014 health and
+const serveLong = `Serves flags by OFREP and flagd's protocols, as flagd start does, on flagd's ports: 8013 evaluation, 8014 health and
 metrics, 8015 sync, 8016 OFREP. Options that flagd has mean what they mean there, and are taken from FLAGD_… variables, too.
 
---config takes a file of flags, JSON or YAML, or a configuration file of flagd, whose fields are named as the options are. Files are read
-again when they change; a file that cannot be read changes nothing, and why is logged.
+--config takes a file of flags, JSON or YAML, or a configuration file of flagd, whose fields are named as the options are. --uri takes
+an address, too, which is asked every 5 s, or a server of flagd's sync, which tells of changes. Files are read again when they change;
+a source that cannot be read changes nothing, and why is logged.
 
 Other machines are let in (--address) only with a certificate: --server-cert-path and --server-key-path, which are read again when
 they change. The management port has no flags, and never has TLS.`
@@ -47,18 +48,19 @@ they change. The management port has no flags, and never has TLS.`
 func flagsServeCommand() *cobra.Command {
 	var a serving
 	cmd := &cobra.Command{
-		Use:   "serve --config FILE…",
-		Short: "Serve flags from files, as flagd does",
+		Use:   "serve {--config FILE | --uri URI}…",
+		Short: "Serve flags, as flagd does",
 		Long:  serveLong,
 		Example: `  ringfence flags serve --config flags.yaml
+  ringfence flags serve --uri https://flags.example.com/shop.json --uri file:mine.json
   ringfence flags serve -f file:base.json -f file:team.json --context-value region=eu --cors-origin https://shop.example.com`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serveFlags(cmd, &a) },
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&a.configs, "config", nil, "file of flags, or flagd's configuration file; may be given several times, those later win")
-	f.StringSliceVarP(&a.uris, "uri", "f", nil, "file of flags as file:PATH; may be given several times, those later win")
-	f.StringVarP(&a.sources, "sources", "s", "", `files of flags as JSON: [{"uri":"flags.json","provider":"file"}]`)
+	f.StringSliceVarP(&a.uris, "uri", "f", nil, "flags as file:PATH, http(s)://… or grpc(s)://HOST:PORT; may be given several times, those later win")
+	f.StringVarP(&a.sources, "sources", "s", "", `sources of flags as JSON: [{"uri":"flags.json","provider":"file"}]`)
 	f.StringVar(&a.environment, "environment", "", "whose state of the flags is served, where a file has several")
 	f.StringVar(&a.address, "address", "127.0.0.1", "address to listen on")
 	f.IntVarP(&a.ports.Evaluation, "port", "p", 8013, "port of evaluation: gRPC, gRPC-Web and Connect")
@@ -84,7 +86,7 @@ func serveFlags(cmd *cobra.Command, a *serving) error {
 	if err := fromEnvironment(cmd.Flags()); err != nil {
 		return err
 	}
-	paths, err := a.files(cmd.Flags())
+	paths, remotes, err := a.files(cmd.Flags())
 	if err != nil {
 		return err
 	}
@@ -109,7 +111,7 @@ func serveFlags(cmd *cobra.Command, a *serving) error {
 		context[name] = v
 	}
 	s := flagserve.Server{
-		Files: &flagserve.Files{Paths: paths, Environment: a.environment, Log: log}, Address: a.address, Ports: a.ports, Socket: a.socket, SyncAt: a.syncSocket, TLS: secure, Log: log,
+		Files: &flagserve.Files{Paths: paths, Remotes: remotes, Environment: a.environment, Log: log}, Address: a.address, Ports: a.ports, Socket: a.socket, SyncAt: a.syncSocket, TLS: secure, Log: log,
 		Options: flagserve.Options{Origins: a.origins, MaxBody: a.maxBody, StreamDeadline: a.deadline, NoMetadata: a.noSyncMetadata,
 			Gate: &flaggate.Gate{Environment: a.environment, Context: context, Headers: a.headers, RequireKey: a.requireKey, Log: log}},
 		Ready: func(at flagserve.Addresses) {
@@ -132,37 +134,37 @@ func fromEnvironment(f *pflag.FlagSet) (err error) {
 	return err
 }
 
-// files are the paths of all files of flags.
-func (a *serving) files(f *pflag.FlagSet) ([]string, error) {
+// files are all sources of flags.
+func (a *serving) files(f *pflag.FlagSet) ([]string, []*flagserve.Remote, error) {
 	var flags []string
 	for _, path := range a.configs {
 		settings, err := flagdSettings(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if settings == nil {
 			flags = append(flags, path)
 			continue
 		}
 		if err := configure(f, path, settings); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	paths, err := flagserve.FromURIs(a.uris)
+	paths, remotes, err := flagserve.FromURIs(a.uris)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if a.sources != "" {
-		more, err := flagserve.FromSources(a.sources)
+		more, others, err := flagserve.FromSources(a.sources)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		paths = append(paths, more...)
+		paths, remotes = append(paths, more...), append(remotes, others...)
 	}
 	if paths = append(paths, flags...); len(paths) == 0 {
-		return nil, errs.E(errs.Invalid, "there are no flags to serve: expected --config FILE, --uri file:PATH or --sources")
+		return nil, nil, errs.E(errs.Invalid, "there are no flags to serve: expected --config FILE, --uri file:PATH or --sources")
 	}
-	return paths, nil
+	return paths, remotes, nil
 }
 
 // flagdSettings are the fields of a configuration file of flagd, nil for a file of flags.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -17,12 +18,14 @@ import (
 
 // Files are sources of flags, those later in the list winning.
 type Files struct {
-	Paths       []string
+	Paths       []string // of files, and the URIs of Remotes
+	Remotes     []*Remote
 	Environment string        // whose state of the flags is meant, where a file has several
 	Every       time.Duration // how often they are looked at, a fifth of a second when 0
 	Log         *slog.Logger
 
 	seen []os.FileInfo // when they were last read, nil for one that was not there
+	had  []int         // the changes of Remotes that were read
 	said string        // the last complaint
 }
 
@@ -32,10 +35,13 @@ func (f *Files) Load() (*flag.Snapshot, error) {
 		return nil, errs.E(errs.Invalid, "there are no files of flags")
 	}
 	seen := f.look()
+	if err := f.first(); err != nil {
+		return nil, err
+	}
 	sets := make([]flag.Served, 0, len(f.Paths))
 	var warnings []manifest.Problem
 	for _, path := range f.Paths {
-		set, problems, err := readFile(path, f.Environment)
+		set, problems, err := f.read(path)
 		if err != nil {
 			f.seen = seen
 			return nil, err
@@ -50,16 +56,48 @@ func (f *Files) Load() (*flag.Snapshot, error) {
 	return flag.SnapshotOf(sets...), nil
 }
 
+// first has the remote sources get what they have, where they did not yet, and notes what they have now.
+func (f *Files) first() error {
+	f.had = make([]int, len(f.Remotes))
+	for i, r := range f.Remotes {
+		if data, _ := r.held(); data == nil {
+			if err := r.first(context.Background()); err != nil {
+				return errs.Wrap(errs.Invalid, err, "cannot get the flags from %s", r.URI)
+			}
+		}
+		_, f.had[i] = r.held()
+	}
+	return nil
+}
+
+// read reads one source.
+func (f *Files) read(path string) (flag.Served, []manifest.Problem, error) {
+	for _, r := range f.Remotes {
+		if r.URI == path {
+			data, _ := r.held()
+			return parse(r.Name(), data, f.Environment)
+		}
+	}
+	return readFile(path, f.Environment)
+}
+
 func (f *Files) look() []os.FileInfo {
 	seen := make([]os.FileInfo, len(f.Paths))
 	for i, path := range f.Paths {
-		seen[i], _ = os.Stat(path) // what is not there is nil, and reading says so
+		if !remote(path) {
+			seen[i], _ = os.Stat(path) // what is not there is nil, and reading says so
+		}
 	}
 	return seen
 }
 
-// changed reports whether a file is another than the one that was read.
+// changed reports whether a source has another content than the one that was read.
 func (f *Files) changed() bool {
+	for i, r := range f.Remotes {
+		if _, now := r.held(); now != f.had[i] {
+			return true
+		}
+	}
 	for i, now := range f.look() {
 		was := f.seen[i]
 		switch {
@@ -80,6 +118,11 @@ func (f *Files) Follow(ctx context.Context, told func(*flag.Snapshot, error)) {
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var remotes sync.WaitGroup
+	defer remotes.Wait()
+	for _, r := range f.Remotes {
+		remotes.Go(func() { r.follow(ctx, f.complain(r)) })
+	}
 	for {
 		select {
 		case <-tick.C:
@@ -102,12 +145,32 @@ func (f *Files) Follow(ctx context.Context, told func(*flag.Snapshot, error)) {
 	}
 }
 
+// complain logs what is wrong with a remote source when it begins, and when it is over.
+func (f *Files) complain(r *Remote) func(error) {
+	said := ""
+	return func(err error) {
+		switch {
+		case err == nil && said != "":
+			f.Log.Info("flags: the source answers again", "source", r.URI)
+			said = ""
+		case err != nil && err.Error() != said:
+			f.Log.Error("flags: the source does not answer, and what it had last is served on", "source", r.URI, "err", err)
+			said = err.Error()
+		}
+	}
+}
+
 // readFile reads a file of flags, flagd's or one with what only Ringfence has, which is lowered for an environment.
 func readFile(path, environment string) (flag.Served, []manifest.Problem, error) {
 	data, err := readAll(path, flag.MaxBytes)
 	if err != nil {
 		return flag.Served{}, nil, errs.Wrap(errs.Invalid, err, "cannot read the flags")
 	}
+	return parse(path, data, environment)
+}
+
+// parse reads a document of flags from a source of that name.
+func parse(path string, data []byte, environment string) (flag.Served, []manifest.Problem, error) {
 	file, problems := manifest.ReadDocument(manifest.Source{Name: path, Data: data}, flag.MaxBytes)
 	if len(problems) > 0 {
 		return flag.Served{}, nil, errs.Wrap(errs.Invalid, manifest.Problems(problems), "the flags cannot be read")

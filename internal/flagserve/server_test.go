@@ -168,20 +168,17 @@ func TestThatCannotStart(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
-	paths, err := FromSources(`[{"uri":"a.json","provider":"file"},{"uri":"file:b.json","provider":"fileinfo","selector":"x"}]`)
+	paths, _, err := FromSources(`[{"uri":"a.json","provider":"file"},{"uri":"file:b.json","provider":"fileinfo","selector":"x"}]`)
 	if err != nil || strings.Join(paths, " ") != "a.json b.json" {
 		t.Errorf("%v %v", paths, err)
 	}
-	for _, bad := range []string{`{}`, `[{"uri":"a"}]`, `[{"provider":"file"}]`, `[{"uri":"http://x","provider":"http"}]`} {
-		if _, err := FromSources(bad); errs.KindOf(err) != errs.Invalid {
+	for _, bad := range []string{`{}`, `[{"uri":"a"}]`, `[{"provider":"file"}]`, `[{"uri":"gs://x","provider":"gcs"}]`} {
+		if _, _, err := FromSources(bad); errs.KindOf(err) != errs.Invalid {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
-	if paths, err := FromURIs([]string{"file:a b.json"}); err != nil || len(paths) != 1 || paths[0] != "a b.json" {
+	if paths, _, err := FromURIs([]string{"file:a b.json"}); err != nil || len(paths) != 1 || paths[0] != "a b.json" {
 		t.Errorf("%v %v", paths, err)
-	}
-	if _, err := FromURIs([]string{"https://x/flags.json"}); errs.KindOf(err) != errs.Invalid {
-		t.Errorf("%v", err)
 	}
 }
 
