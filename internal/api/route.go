@@ -29,6 +29,8 @@ type route struct {
 	stream  bool          // goes on for as long as both sides like: no timeout
 	keyed   bool          // honours Idempotency-Key
 	missing bool          // answers for what is not there
+	steady  bool          // what programs send all the time: bounded by its handler instead of a rate
+	otlp    bool          // errors are told as OpenTelemetry's protocol has them
 	page    bool          // for browsers: may load its own scripts and styles
 }
 

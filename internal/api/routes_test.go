@@ -19,8 +19,15 @@ import (
 
 // undescribed are the patterns without an operation, and why.
 var undescribed = map[string]string{
-	"/":                 "the UI: pages for people, which sign in there",
-	"/api/v1/":          "Prometheus' API, described by Prometheus",
+	"/":                            "the UI: pages for people, which sign in there",
+	"/api/v1/":                     "Prometheus' API, described by Prometheus",
+	"POST /api/v1/write":           "Prometheus' remote write, described by Prometheus",
+	"POST /api/v1/otlp/v1/metrics": "OpenTelemetry's protocol, where Prometheus has it",
+	"POST /v1/metrics":             "OpenTelemetry's protocol",
+	"OPTIONS /v1/metrics":          "what browsers ask before",
+	"GET /metrics":                 "Prometheus' format",
+	"POST /opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "OpenTelemetry's protocol, gRPC",
+
 	"/v1/":              "answers for what is not there",
 	"GET /openapi.json": "the description itself",
 	"GET /openapi.yaml": "the description itself",

@@ -36,6 +36,7 @@ type Options struct {
 	Access    Access
 	Samples   replay.Samples // nil: recorded rollouts cannot be decided again
 	Metrics   http.Handler   // Prometheus' query API, below /api/v1/
+	Telemetry Telemetry
 	Own       http.Handler   // what this process tells of itself, at /metrics
 	UI        http.Handler   // everything that is not the API's; it signs its own users in
 	Ready     func(context.Context) error
@@ -103,6 +104,7 @@ func (s *Server) mounts() {
 	if s.Metrics != nil {
 		s.mount("/api/v1/", route{action: policy.Read, timeout: 2 * time.Minute, maxBody: maxJSON}, s.Metrics)
 	}
+	s.telemetry()
 	if s.Own != nil {
 		s.mount("GET /metrics", route{action: policy.Read}, s.Own)
 	}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,6 +56,7 @@ interrupted; the instances of your services are then stopped. One plane that die
 	}
 	f := cmd.Flags()
 	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
+	addMetrics(cmd, &c.Metrics)
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
 	addFlags(cmd, &c.Flags, &c.FlagsLimits)
@@ -84,6 +86,25 @@ func addPlaces(cmd *cobra.Command, database, listen, address *string, scrape, st
 	f.StringVar(address, "url", "", "where people reach the UI, such as https://ringfence.example.com, for links in messages (default the address of --listen)")
 	f.DurationVar(scrape, "scrape-interval", 5*time.Second, "how often metrics are collected")
 	f.DurationVar(step, "step-interval", time.Second, "how often each rollout is decided on")
+}
+
+// addMetrics adds the flags of how metrics are kept and taken in.
+func addMetrics(cmd *cobra.Command, m *MetricsConfig) {
+	f := cmd.Flags()
+	f.IntVar(&m.Series, "service-series", 0, "how many series of metrics a service may have in memory (default 20000)")
+	f.StringArrayVar(&m.Origins, "telemetry-origin", nil, "origin of pages that may send telemetry, such as https://shop.example.com, or *; may be given several times")
+}
+
+// args are the flags again, for a process that is started with them.
+func (m MetricsConfig) args() []string {
+	var all []string
+	if m.Series != 0 {
+		all = append(all, "--service-series", strconv.Itoa(m.Series))
+	}
+	for _, o := range m.Origins {
+		all = append(all, "--telemetry-origin", o)
+	}
+	return all
 }
 
 // positive refuses intervals that are none.
@@ -123,6 +144,7 @@ func serverCommand() *cobra.Command {
 		},
 	}
 	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
+	addMetrics(cmd, &c.Metrics)
 	addTLS(cmd, &c.TLS, "needed when others than this machine shall reach the API")
 	return cmd
 }

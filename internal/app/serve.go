@@ -17,7 +17,10 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, secure *tls.
 		l = tls.NewListener(l, secure)
 	}
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
+		BaseContext: func(net.Listener) context.Context { return ctx }, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP2(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // gRPC without TLS, on loopback
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	select {

@@ -40,6 +40,7 @@ import (
 	"github.com/ringfence/ringfence/internal/store/postgres"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
 	"github.com/ringfence/ringfence/internal/switchboard"
+	"github.com/ringfence/ringfence/internal/telemetry"
 	"github.com/ringfence/ringfence/internal/track"
 	"github.com/ringfence/ringfence/internal/tsdb"
 	"github.com/ringfence/ringfence/internal/ui"
@@ -54,6 +55,7 @@ type ServerConfig struct {
 	TLS      TLSFiles      // needed when Listen is not on loopback
 	Scrape   time.Duration // interval of scrapes
 	Step     time.Duration // interval of the controller
+	Metrics  MetricsConfig
 	Logger   *slog.Logger
 }
 
@@ -74,6 +76,7 @@ type server struct {
 	metrics    *tsdb.DB
 	registry   *prometheus.Registry // what this process tells of itself
 	own        http.Handler         // and where
+	takes      *telemetry.Intake
 	checks     *check.Pool
 	controller *controller.Controller
 	probes     *probes
@@ -268,7 +271,7 @@ func (s *server) handler() (http.Handler, error) {
 	return api.New(api.Options{
 		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Probes: s.probes, Probing: s.probes, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
-		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
+		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }
 

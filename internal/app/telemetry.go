@@ -9,23 +9,36 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/metric"
 	"github.com/ringfence/ringfence/internal/store"
+	"github.com/ringfence/ringfence/internal/telemetry"
 	"github.com/ringfence/ringfence/internal/tsdb"
 )
+
+// MetricsConfig is how metrics are kept and taken in.
+type MetricsConfig struct {
+	Origins []string // of pages that may send telemetry
+	Series  int      // how many series a service may have; 0 for the default
+}
 
 // openMetrics opens the metrics, and what this process tells of itself.
 func (s *server) openMetrics() error {
 	var err error
-	s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(s.Data, "metrics"), Logger: s.Logger, Limited: s.limited})
+	s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(s.Data, "metrics"), Logger: s.Logger, Limited: s.limited, ServiceSeries: s.Metrics.Series})
 	if err != nil {
 		return err
 	}
+	s.takes = telemetry.New(telemetry.Options{Metrics: s.metrics, Origins: s.Metrics.Origins, Logger: s.Logger})
 	s.registry = prometheus.NewRegistry()
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.metrics)
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.metrics, s.takes)
 	s.own = promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	return nil
+}
+
+func (s *server) telemetry() api.Telemetry {
+	return api.Telemetry{RemoteWrite: s.takes.RemoteWrite(), Metrics: s.takes.OTLP(), MetricsGRPC: s.takes.GRPC()}
 }
 
 // itself is this process as a target: it is asked without a way through the network.

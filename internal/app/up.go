@@ -36,12 +36,13 @@ type UpConfig struct {
 	Admin    string
 	Flags    string // empty: the data plane serves no flags
 	FlagsLimits
-	Unit   string
-	TLS    TLSFiles // of the gateway
-	Scrape time.Duration
-	Step   time.Duration
-	Out    io.Writer // where the addresses are printed once both planes answer
-	Logger *slog.Logger
+	Metrics MetricsConfig
+	Unit    string
+	TLS     TLSFiles // of the gateway
+	Scrape  time.Duration
+	Step    time.Duration
+	Out     io.Writer // where the addresses are printed once both planes answer
+	Logger  *slog.Logger
 
 	doors doors
 }
@@ -167,8 +168,8 @@ func freeAddress(candidates ...string) (free string, err error) {
 func alive(pid int) bool { return pid > 0 && unix.Kill(pid, 0) == nil }
 
 func (c *UpConfig) serverArgs() []string {
-	return []string{"server", "--data", c.Data, "--listen", c.Listen, "--url", c.URL,
-		"--scrape-interval", c.Scrape.String(), "--step-interval", c.Step.String()}
+	return append([]string{"server", "--data", c.Data, "--listen", c.Listen, "--url", c.URL,
+		"--scrape-interval", c.Scrape.String(), "--step-interval", c.Step.String()}, c.Metrics.args()...)
 }
 
 func (c *UpConfig) dataPlaneArgs() []string {

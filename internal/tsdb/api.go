@@ -171,13 +171,6 @@ func resultOf(res *promql.Result, expr string, limit int) answer {
 
 const truncated = "results truncated due to limit"
 
-func (db *DB) serveExemplars(r *http.Request) answer {
-	if _, err := db.parse(r.Form.Get("query")); err != nil {
-		return badParam("query", err)
-	}
-	return answer{data: []byte("[]")} // none are kept
-}
-
 func (db *DB) serveFormat(r *http.Request) answer {
 	expr, err := db.parse(r.Form.Get("query"))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/ringfence/ringfence/internal/errs"
@@ -41,8 +42,8 @@ func (db *DB) begin(ctx context.Context, own bool) (*Batch, error) {
 	return &Batch{db: db, inner: db.kept.AppenderV2(ctx), own: own, latest: time.Now().Add(ahead).UnixMilli()}, nil
 }
 
-// Append takes a sample. An error of which Refusal knows the reason concerns the sample alone; with any other the batch is
-// to be rolled back.
+// Append takes a sample. An error of which Refusal knows the reason concerns the sample alone, a storage.AppendPartialError its
+// exemplars alone; with any other the batch is to be rolled back.
 func (b *Batch) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram,
 	o storage.AppendV2Options) (storage.SeriesRef, error) {
 	err := b.check(ref, ls, t)
@@ -57,10 +58,18 @@ func (b *Batch) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v f
 		}
 		return ref, err
 	}
-	if o.Metadata.Type != "" && o.Metadata.Type != model.MetricTypeUnknown && o.MetricFamilyName != "" {
-		b.db.meta.note(o.MetricFamilyName, Family{Type: string(o.Metadata.Type), Help: o.Metadata.Help, Unit: o.Metadata.Unit})
+	if o.MetricFamilyName != "" {
+		b.Describe(o.MetricFamilyName, o.Metadata)
 	}
 	return ref, nil
+}
+
+// Describe notes what the sender says of a metric.
+func (b *Batch) Describe(name string, m metadata.Metadata) {
+	if name == "" || len(name) > maxHelp || m.Type == "" || m.Type == model.MetricTypeUnknown || !b.own && strings.HasPrefix(name, reservedPrefix) {
+		return
+	}
+	b.db.meta.note(name, Family{Type: string(m.Type), Help: m.Help, Unit: m.Unit})
 }
 
 // Commit stores what was taken, and is the end of the batch.

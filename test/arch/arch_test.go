@@ -25,7 +25,8 @@ var (
 		"probing"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
-		"logs/segment"}
+		"logs/segment",
+		"telemetry"}
 )
 
 // impure are what a pure package may not import, and whose functions of the clock it may not call.
