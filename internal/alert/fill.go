@@ -15,8 +15,9 @@ type Facts struct {
 	DependsOn              []string
 }
 
-// Filled names owner, runbook and impact where the alert does not, and a severity when there is none that is known.
-func (a Alert) Filled(f Facts) Alert {
+// Filled names owner, runbook and impact where the alert does not, and a severity when it has none. What it says itself
+// stays; added are the labels that are new.
+func (a Alert) Filled(f Facts) (filled Alert, added []string) {
 	labels, notes := maps.Clone(a.Labels), maps.Clone(a.Annotations)
 	if labels == nil {
 		labels = map[string]string{}
@@ -24,12 +25,16 @@ func (a Alert) Filled(f Facts) Alert {
 	if notes == nil {
 		notes = map[string]string{}
 	}
-	labels[Severity] = severity(labels[Severity])
-	fill(labels, Owner, f.Owner)
+	for _, l := range [][2]string{{Severity, Ticket}, {Owner, f.Owner}} {
+		if labels[l[0]] == "" && l[1] != "" {
+			labels[l[0]] = l[1]
+			added = append(added, l[0])
+		}
+	}
 	fill(notes, Runbook, f.Runbook)
 	fill(notes, Impact, f.Impact)
 	a.Labels, a.Annotations = labels, notes
-	return a
+	return a, added
 }
 
 func fill(m map[string]string, key, value string) {
@@ -38,8 +43,8 @@ func fill(m map[string]string, key, value string) {
 	}
 }
 
-// severity reads the words that others use for what is a page.
-func severity(s string) string {
+// Grade is a severity in the words used here, whatever words others use: page, ticket or info.
+func Grade(s string) string {
 	switch strings.ToLower(s) {
 	case Paging, "critical", "emergency", "fatal", "disaster":
 		return Paging
@@ -48,6 +53,9 @@ func severity(s string) string {
 	}
 	return Ticket
 }
+
+// infoWords are those that Grade takes for info.
+const infoWords = "(?i)info|information|informational|none|debug|notice"
 
 // Limits of one alert.
 const (

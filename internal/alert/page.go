@@ -21,7 +21,7 @@ type Page struct {
 	Owner       string            `json:"owner,omitempty" doc:"the team that is called"`
 	Labels      map[string]string `json:"labels" doc:"those that all its alerts have in common"`
 	Annotations map[string]string `json:"annotations" doc:"of its first alert: summary, runbook_url, impact, …"`
-	Alerts      []Alert           `json:"alerts" doc:"those that fire, the cause first; of a resolved page those that last did"`
+	Alerts      []Alert           `json:"alerts" doc:"those that fire, the gravest first; of a resolved page all that did"`
 	Symptoms    []Alert           `json:"symptoms,omitempty" doc:"those that others explain: the same cause, seen elsewhere"`
 	Ack         *Ack              `json:"ack,omitempty" doc:"who has taken it"`
 	Started     time.Time         `json:"started" doc:"when its first alert began to hold"`

@@ -11,6 +11,7 @@ import (
 type Record struct {
 	Alert
 	ID       string      `json:"id" doc:"its fingerprint, in hexadecimal"`
+	Added    []string    `json:"added,omitempty" doc:"labels that it was not sent with"`
 	Heard    time.Time   `json:"heard" doc:"when it was last heard of"`
 	Until    time.Time   `json:"until" doc:"by when it should be heard of again while it fires"`
 	Unheard  bool        `json:"unheard,omitempty" doc:"nothing was heard of it in time: whether it still holds is not known"`
@@ -104,3 +105,12 @@ func earlier(a, b time.Time) time.Time {
 
 // Firing says whether it fires, or must be taken to: what was not heard of any more is not over.
 func (r Record) Firing() bool { return r.EndsAt.IsZero() }
+
+// Sent are the labels that it was sent with.
+func (r Record) Sent() map[string]string {
+	labels := maps.Clone(r.Labels)
+	for _, name := range r.Added {
+		delete(labels, name)
+	}
+	return labels
+}

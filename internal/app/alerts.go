@@ -1,8 +1,100 @@
 package app
 
-import "github.com/ringfence/ringfence/internal/pager"
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/alert"
+	"github.com/ringfence/ringfence/internal/calendar"
+	"github.com/ringfence/ringfence/internal/cli"
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/notify"
+	"github.com/ringfence/ringfence/internal/notify/send"
+	"github.com/ringfence/ringfence/internal/pager"
+	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/tsdb"
+)
 
 // openPager makes what takes alerts of all sources.
 func (s *server) openPager() {
-	s.pager = pager.New(pager.Options{Store: s.store, Catalog: s.catalog, Logger: s.Logger})
+	sender := send.New(send.Options{Secrets: filepath.Join(s.Data, secretsFolder), Version: cli.Version()})
+	s.pager = pager.New(pager.Options{Store: s.store, Catalog: s.catalog, Sender: telling{sender}, Calendar: rests{}, Logger: s.Logger})
 }
+
+// telling fits what sends messages to the pager.
+type telling struct{ *send.Sender }
+
+func (t telling) Tell(ctx context.Context, to resource.Notifier, n alert.Notice) error {
+	err := t.Alert(ctx, to.To, n)
+	var f *notify.Failure
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &f):
+		return err
+	case f.Refused:
+		return errs.Wrap(errs.Invalid, f, "refused")
+	case f.Partly: // nothing is sent again
+		return nil
+	}
+	return later{f}
+}
+
+// later says when the receiver wants to be asked again.
+type later struct{ *notify.Failure }
+
+// Later is how long the receiver asks to be left alone.
+func (l later) Later() time.Duration { return l.After }
+
+// rests fit the calendar to the pager.
+type rests struct{}
+
+func (rests) Active(w resource.Window, now time.Time) bool {
+	_, is := calendar.Active(w, now)
+	return is
+}
+
+// openRules makes what evaluates rules and sends the alerts that they make.
+func (s *server) openRules(link string) {
+	s.rules = s.metrics.Rules(tsdb.RulesOptions{Declared: s.declaredRules, Send: s.pager.Send, Firing: s.pager.Firing, Link: link, Logger: s.Logger})
+	s.registry.MustRegister(s.rules, s.pager)
+}
+
+// heartbeatRules are the rules of the dead man's switch: what they look at always holds.
+const heartbeatRules = "ringfence"
+
+// declaredRules are the rules that are declared, and the one that always fires.
+func (s *server) declaredRules(ctx context.Context) (map[string]resource.AlertRules, error) {
+	sets := map[string]resource.AlertRules{}
+	for after := ""; ; {
+		rs, err := s.catalog.List(ctx, resource.KindAlertRules, after, 0)
+		if err != nil {
+			return nil, err
+		}
+		if len(rs) == 0 {
+			break
+		}
+		for _, r := range rs {
+			if sets[r.Metadata.Name], err = resource.As[resource.AlertRules](r); err != nil {
+				return nil, err
+			}
+		}
+		after = rs[len(rs)-1].Metadata.Name
+	}
+	every, err := s.pager.Beat(ctx)
+	if err == nil && every > 0 {
+		beat := resource.RuleGroup{Name: "heartbeat", Interval: model(every), Rules: []resource.Rule{{Alert: pager.Heartbeat, Expr: "vector(1)",
+			Labels:      map[string]string{alert.Severity: alert.Info},
+			Annotations: map[string]string{alert.Summary: "alerts find their way: rules are evaluated, and what they say is delivered"}}}}
+		own := sets[heartbeatRules]
+		own.Groups = append(own.Groups[:len(own.Groups):len(own.Groups)], beat)
+		sets[heartbeatRules] = own
+	}
+	return sets, err
+}
+
+// model is a duration as Prometheus writes it.
+func model(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }

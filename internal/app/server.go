@@ -72,6 +72,7 @@ type server struct {
 	since      time.Time // when events began to be told
 	board      *switchboard.Board
 	lab        *lab.Lab
+	rules      *tsdb.Rules
 	pager      *pager.Pager // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
 	registry   *prometheus.Registry // what this process tells of itself
@@ -146,6 +147,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s.catalog = &catalog.Catalog{Store: s.store, Blobs: s.blobs, InUse: s.inUse,
+		CheckRules:  tsdb.CheckRules,
 		Shown:       func(ctx context.Context, name string) (string, string, error) { return s.controller.Shown(ctx, name) },
 		CheckWindow: calendar.Check}
 	s.hub = link.NewHub(s.store, controller.KindDesired, func() { s.controller.Wake() })
@@ -175,6 +177,8 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	defer shrinkLater()()
 	run := RunFile{URL: scheme(s.secure) + l.Addr().String()}
 	s.notify = s.teller(run.URL, l)
+	s.pager.Link = linkTo(s.URL, run.URL, l.Addr())
+	s.openRules(s.pager.Link)
 	handler, err := s.handler()
 	if err != nil {
 		return err
@@ -190,6 +194,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.lab.Run(ctx) })
 	group.Go(func() error { return s.probes.run(ctx) })
 	group.Go(func() error { return s.pager.Run(ctx) })
+	group.Go(func() error { return s.rules.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { // streams of flags, which do not end by themselves
 		<-ctx.Done()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -152,7 +153,7 @@ func (c *Catalog) canonical(set []resource.Resource) ([]resource.Resource, []res
 	for i, r := range set {
 		full, ps := resource.Validate(r, CheckRule)
 		if len(ps) == 0 {
-			ps = c.windows(full)
+			ps = append(c.windows(full), c.expressions(full)...)
 		}
 		if len(ps) == 0 && r.Kind == resource.KindFlagSet {
 			_, ps = flag.Of(full)
@@ -171,25 +172,50 @@ func (c *Catalog) windows(r resource.Resource) []resource.Problem {
 	if c.CheckWindow == nil {
 		return nil
 	}
-	var at string
-	var w *resource.Window
+	var problems []resource.Problem
+	check := func(at string, w *resource.Window) {
+		if w == nil {
+			return
+		}
+		if err := c.CheckWindow(*w); err != nil {
+			problems = append(problems, resource.Problem{Kind: r.Kind, Name: r.Metadata.Name, Path: at, Msg: err.Error()})
+		}
+	}
 	switch r.Kind {
 	case resource.KindFreeze:
 		if f, err := resource.As[resource.Freeze](r); err == nil {
-			at, w = "spec.when", &f.When
+			check("spec.when", &f.When)
 		}
 	case resource.KindService:
 		if s, err := resource.As[resource.Service](r); err == nil {
-			at, w = "spec.peak", s.Peak
+			check("spec.peak", s.Peak)
+		}
+	case resource.KindAlertRouting:
+		if a, err := resource.As[resource.AlertRouting](r); err == nil {
+			for _, name := range slices.Sorted(maps.Keys(a.Times)) {
+				for i, w := range a.Times[name] {
+					check(resource.Item(resource.Field("spec.times", name), i), &w)
+				}
+			}
 		}
 	}
-	if w == nil {
+	return problems
+}
+
+// expressions judges what only those can who evaluate it.
+func (c *Catalog) expressions(r resource.Resource) []resource.Problem {
+	if c.CheckRules == nil || r.Kind != resource.KindAlertRules {
 		return nil
 	}
-	if err := c.CheckWindow(*w); err != nil {
-		return []resource.Problem{{Kind: r.Kind, Name: r.Metadata.Name, Path: at, Msg: err.Error()}}
+	rules, err := resource.As[resource.AlertRules](r)
+	if err != nil {
+		return nil
 	}
-	return nil
+	problems := c.CheckRules(rules)
+	for i := range problems {
+		problems[i].Kind, problems[i].Name = r.Kind, r.Metadata.Name
+	}
+	return problems
 }
 
 // CheckRule says what is wrong with a targeting rule.

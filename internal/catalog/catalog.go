@@ -39,6 +39,8 @@ type Catalog struct {
 	Shown Shown // nil: no flag is exposed
 	// CheckWindow, when set, says what is wrong with a window's recurrence rule.
 	CheckWindow func(w resource.Window) error
+	// CheckRules, when set, says what is wrong with expressions and templates of alerts' rules.
+	CheckRules func(r resource.AlertRules) []resource.Problem
 
 	writing sync.Mutex // writers of this process take turns; only other processes make a write stale
 }

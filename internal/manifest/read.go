@@ -197,7 +197,9 @@ func (r *reader) read(file string) (document, resource.Resource, []Problem) {
 	if len(r.problems) > 0 {
 		return r.doc, resource.Resource{}, r.problems
 	}
-	tree, r.doc.plain = asFlagSet(tree)
+	if tree, r.doc.plain = asFlagSet(tree); !r.doc.plain {
+		tree, r.doc.plain = asAlertRules(tree, file)
+	}
 	raw, err := json.Marshal(tree)
 	if err != nil {
 		return r.doc, resource.Resource{}, []Problem{r.doc.locate(resource.Problem{Msg: err.Error(), Expected: "a resource"})}

@@ -66,6 +66,9 @@ func (w *worker) listens(ev audit.Event) bool {
 	if strings.HasPrefix(ev.Type, "notify.") && ev.Subject == subject(w.name) {
 		return false
 	}
+	if w.spec.To.Alertmanager != nil { // it is told of alerts, by who keeps them
+		return false
+	}
 	for _, prefix := range w.spec.Events {
 		switch {
 		case prefix == ev.Type:

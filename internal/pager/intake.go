@@ -134,13 +134,15 @@ func (p *Pager) merge(ctx context.Context, alerts []alert.Alert, know func(strin
 func merged(was kept, there bool, a alert.Alert, now time.Time, know func(string) (alert.Facts, bool)) (alert.Record, alert.What) {
 	id := a.ID() // what is filled in is no part of what it is known by
 	facts, _ := know(a.Labels[alert.Service])
-	a = a.Filled(facts)
+	a, added := a.Filled(facts)
 	var before *alert.Record
 	if there {
 		before = &was.Record
 	}
 	r, what := alert.Merge(before, a, now, unheardAfter)
-	r.ID = id
+	if what != alert.Nothing || !there || was.Firing() {
+		r.ID, r.Added = id, added
+	}
 	return r, what
 }
 

@@ -40,7 +40,7 @@ func TestSentAgainIsOneAlert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{`"owner":"team-shop"`, `"severity":"page"`, `"impact":"nobody can buy"`, `"runbook_url":"https://wiki/shop"`} {
+	for _, part := range []string{`"owner":"team-shop"`, `"severity":"critical"`, `"added":["owner"]`, `"impact":"nobody can buy"`, `"runbook_url":"https://wiki/shop"`} {
 		if !contains(d.Body, part) {
 			t.Errorf("%s lacks %s", d.Body, part)
 		}

@@ -48,14 +48,16 @@ type Pages interface {
 
 // Options configure a pager.
 type Options struct {
-	Store   Store
-	Catalog Catalog
-	Pages   Pages // nil: nobody
-	Logger  *slog.Logger
-	Now     func() time.Time // default time.Now
-	Process string           // name of this process, for those who read claims; default random
-	Every   time.Duration    // between two looks at what is to be told; default 1s
-	Link    string           // address of the pages; empty: messages have no links
+	Store    Store
+	Catalog  Catalog
+	Sender   Sender
+	Pages    Pages    // nil: nobody
+	Calendar Calendar // nil: no time is ever now
+	Logger   *slog.Logger
+	Now      func() time.Time // default time.Now
+	Process  string           // name of this process, for those who read claims; default random
+	Every    time.Duration    // between two looks at what is to be told; default 1s
+	Link     string           // address of the pages; empty: messages have no links
 }
 
 // Pager keeps alerts and tells of them.
@@ -64,6 +66,18 @@ type Pager struct {
 	mu   sync.Mutex
 	book map[string]kept // by ID; nil: not read yet
 	wake chan struct{}
+
+	known struct { // what is declared
+		at time.Time
+		plan
+	}
+	telling map[string]bool  // groups that this process tells of now
+	foreign map[string]sight // claims of others
+	errand  sync.WaitGroup
+	seen    seen
+	told    map[string]bool // notifiers of which it was told that they take nothing
+	slots   chan struct{}
+	paging  sync.Mutex // Pages is called from one at a time
 }
 
 // kept is an alert as it stands in the store.
@@ -87,7 +101,7 @@ func New(o Options) *Pager {
 		o.Every = time.Second
 	}
 	o.Link = strings.TrimSuffix(o.Link, "/")
-	return &Pager{Options: o, wake: make(chan struct{}, 1)}
+	return &Pager{Options: o, wake: make(chan struct{}, 1), telling: map[string]bool{}, foreign: map[string]sight{}, told: map[string]bool{}, slots: make(chan struct{}, atOnce)}
 }
 
 func (p *Pager) now() time.Time { return p.Now().UTC().Truncate(time.Millisecond) }
@@ -96,6 +110,7 @@ func (p *Pager) now() time.Time { return p.Now().UTC().Truncate(time.Millisecond
 func (p *Pager) Run(ctx context.Context) error {
 	tick := time.NewTicker(p.Every)
 	defer tick.Stop()
+	defer p.errand.Wait()
 	for {
 		if err := p.Look(ctx); err != nil && ctx.Err() == nil {
 			p.Logger.Error("alerts cannot be looked at; it is tried again", "err", err)

@@ -62,6 +62,10 @@ func Refs(r Resource) []Ref {
 		if b, err := As[Probe](r); err == nil && b.Service != "" {
 			refs = append(refs, Ref{"spec.service", KindService, b.Service})
 		}
+	case KindAlertRouting:
+		if a, err := As[AlertRouting](r); err == nil {
+			refs = a.refs()
+		}
 	case KindRingPlan:
 		if plan, err := As[RingPlan](r); err == nil {
 			for i, ring := range plan.Rings {

@@ -104,6 +104,10 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return canon(r, func(s *Experiment) { p.experiment(s, rule) })
 	case KindProbe:
 		return canon(r, func(s *Probe) { p.monitor(s) })
+	case KindAlertRules:
+		return canon(r, func(s *AlertRules) { p.alertRules(s) })
+	case KindAlertRouting:
+		return canon(r, func(s *AlertRouting) { p.alertRouting(s) })
 	case KindConfig:
 		return canon(r, func(s *Config) { p.config(s, r.Metadata.Name) })
 	default:
@@ -124,7 +128,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment | Probe | Rotation
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -172,6 +176,10 @@ func kindOf(spec any) string {
 		return KindExperiment
 	case Probe:
 		return KindProbe
+	case AlertRules:
+		return KindAlertRules
+	case AlertRouting:
+		return KindAlertRouting
 	}
 	return KindRelease
 }

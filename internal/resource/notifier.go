@@ -13,7 +13,7 @@ import (
 
 // Notifier tells people or programs of what is recorded.
 type Notifier struct {
-	To       Receiver          `json:"to" doc:"who is told: exactly one of slack, teams, email, webhook"`
+	To       Receiver          `json:"to" doc:"who is told: exactly one of slack, teams, email, webhook, alertmanager"`
 	Events   []string          `json:"events,omitempty" maxItems:"100" doc:"beginnings of the types of events, such as rollback. or rollout.halted; * for all; default rollout., stage., gate., rollback., approval., freeze., line., and what begins, mitigates and ends an incident"`
 	Services []string          `json:"services,omitempty" maxItems:"1000" doc:"only what happens to these services; default all"`
 	Labels   map[string]string `json:"labels,omitempty" maxProperties:"64" doc:"only what happens to services that carry all of these"`
@@ -24,10 +24,20 @@ type Notifier struct {
 
 // Receiver is one address on one channel. What is secret stands in files that only the control plane reads.
 type Receiver struct {
-	Slack   *SlackTo   `json:"slack,omitempty" doc:"an incoming webhook of Slack"`
-	Teams   *TeamsTo   `json:"teams,omitempty" doc:"a workflow of Microsoft Teams that posts to a channel or chat"`
-	Email   *EmailTo   `json:"email,omitempty" doc:"mail by SMTP"`
-	Webhook *WebhookTo `json:"webhook,omitempty" doc:"a program that takes signed CloudEvents"`
+	Slack        *SlackTo        `json:"slack,omitempty" doc:"an incoming webhook of Slack"`
+	Teams        *TeamsTo        `json:"teams,omitempty" doc:"a workflow of Microsoft Teams that posts to a channel or chat"`
+	Email        *EmailTo        `json:"email,omitempty" doc:"mail by SMTP"`
+	Webhook      *WebhookTo      `json:"webhook,omitempty" doc:"a program that takes signed CloudEvents"`
+	Alertmanager *AlertmanagerTo `json:"alertmanager,omitempty" doc:"a program that takes Alertmanager's webhooks (version 4): it is told of alerts, and of nothing else"`
+}
+
+// AlertmanagerTo is a program that is told of pages as Alertmanager's webhooks tell of them.
+type AlertmanagerTo struct {
+	URL        string `json:"url,omitempty" maxLength:"2048" doc:"where it listens; https, or http on this machine"`
+	URLFile    string `json:"urlFile,omitempty" doc:"file in the folder of secrets that holds the URL, where that is a secret; instead of url"`
+	TokenFile  string `json:"tokenFile,omitempty" doc:"file in the folder of secrets that holds a bearer token; default none"`
+	Most       int    `json:"maxAlerts,omitempty" minimum:"0" maximum:"10000" doc:"how many alerts one message holds at most; 0: all"`
+	NoResolved bool   `json:"noResolved,omitempty" doc:"what is over is not told"`
 }
 
 // SlackTo is an incoming webhook; whoever knows its URL may post, so it is a secret.
@@ -90,7 +100,7 @@ func (r Receiver) channels() []string {
 	for _, c := range []struct {
 		name string
 		set  bool
-	}{{"slack", r.Slack != nil}, {"teams", r.Teams != nil}, {"email", r.Email != nil}, {"webhook", r.Webhook != nil}} {
+	}{{"slack", r.Slack != nil}, {"teams", r.Teams != nil}, {"email", r.Email != nil}, {"webhook", r.Webhook != nil}, {"alertmanager", r.Alertmanager != nil}} {
 		if c.set {
 			names = append(names, c.name)
 		}
@@ -128,7 +138,7 @@ func (p *problems) receiver(r Receiver) {
 	const at = "spec.to"
 	names := r.channels()
 	if len(names) != 1 {
-		p.need(len(names) > 0, at, "slack, teams, email or webhook", "names no receiver")
+		p.need(len(names) > 0, at, "slack, teams, email, webhook or alertmanager", "names no receiver")
 		p.need(len(names) == 0, at, "exactly one of them; another receiver is another Notifier", "has both %s", strings.Join(names, " and "))
 		return
 	}
@@ -142,6 +152,21 @@ func (p *problems) receiver(r Receiver) {
 	case r.Webhook != nil:
 		p.webhookURL(r.Webhook.URL, at+".webhook.url")
 		p.secretFile(r.Webhook.SecretFile, at+".webhook.secretFile")
+	case r.Alertmanager != nil:
+		p.alertmanager(*r.Alertmanager, at+".alertmanager")
+	}
+}
+
+func (p *problems) alertmanager(a AlertmanagerTo, at string) {
+	p.need((a.URL == "") != (a.URLFile == ""), at, "either url or urlFile", "has %s", map[bool]string{true: "neither", false: "both"}[a.URL == ""])
+	if a.URL != "" {
+		p.webhookURL(a.URL, at+".url")
+	}
+	if a.URLFile != "" {
+		p.secretFile(a.URLFile, at+".urlFile")
+	}
+	if a.TokenFile != "" {
+		p.secretFile(a.TokenFile, at+".tokenFile")
 	}
 }
 

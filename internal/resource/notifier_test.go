@@ -48,7 +48,7 @@ func TestNotifierRefusals(t *testing.T) {
 	}
 	slack := func(file, rest string) string { return `{"to":{"slack":{"urlFile":"` + file + `"}}` + rest + `}` }
 	for _, tt := range []struct{ spec, want string }{
-		{`{"to":{}}`, `spec.to: names no receiver, expected slack, teams, email or webhook`},
+		{`{"to":{}}`, `spec.to: names no receiver, expected slack, teams, email, webhook or alertmanager`},
 		{`{"to":{"slack":{"urlFile":"a"},"teams":{"urlFile":"b"}}}`, `spec.to: has both slack and teams, expected exactly one of them`},
 		{slack("", ""), `spec.to.slack.urlFile: got ""`},
 		{slack("/etc/shadow", ""), `spec.to.slack.urlFile: got "/etc/shadow", expected the name of a file in the folder of secrets`},

@@ -12,30 +12,32 @@ const APIVersion = "ringfence.dev/v1"
 
 // The kinds, also the kinds of their documents in the store.
 const (
-	KindService    = "Service"
-	KindSegment    = "Segment"
-	KindRingPlan   = "RingPlan"
-	KindRelease    = "Release"
-	KindConfig     = "Config"
-	KindFreeze     = "Freeze"
-	KindGroup      = "Group"
-	KindNotifier   = "Notifier"
-	KindFlagSet    = "FlagSet"
-	KindExperiment = "Experiment"
-	KindProbe      = "Probe"
-	KindRotation   = "Rotation"
+	KindService      = "Service"
+	KindSegment      = "Segment"
+	KindRingPlan     = "RingPlan"
+	KindRelease      = "Release"
+	KindConfig       = "Config"
+	KindFreeze       = "Freeze"
+	KindGroup        = "Group"
+	KindNotifier     = "Notifier"
+	KindFlagSet      = "FlagSet"
+	KindExperiment   = "Experiment"
+	KindProbe        = "Probe"
+	KindRotation     = "Rotation"
+	KindAlertRules   = "AlertRules"
+	KindAlertRouting = "AlertRouting"
 )
 
 // Kinds are all kinds, those that others refer to first.
-var Kinds = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindRelease, KindConfig}
+var Kinds = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindAlertRules, KindAlertRouting, KindRelease, KindConfig}
 
 // Declared are the kinds that are applied and deleted; the others are made, and stay as the record.
-var Declared = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindFlagSet, KindExperiment, KindProbe, KindRotation}
+var Declared = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindAlertRules, KindAlertRouting}
 
 // Resource is one declared thing; Kind says what its Spec holds.
 type Resource struct {
 	APIVersion string          `json:"apiVersion" enum:"ringfence.dev/v1" doc:"the version of the format"`
-	Kind       string          `json:"kind" enum:"Group,Segment,RingPlan,Service,Freeze,Notifier,FlagSet,Experiment,Probe,Rotation,Release,Config" doc:"what it is"`
+	Kind       string          `json:"kind" enum:"Group,Segment,RingPlan,Service,Freeze,Notifier,FlagSet,Experiment,Probe,Rotation,AlertRules,AlertRouting,Release,Config" doc:"what it is"`
 	Metadata   Metadata        `json:"metadata" doc:"its name and labels"`
 	Spec       json.RawMessage `json:"spec" doc:"what is wanted"`
 }

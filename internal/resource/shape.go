@@ -55,18 +55,20 @@ var (
 	shapes   = map[reflect.Type]*Shape{}
 	envelope = shapeOf(reflect.TypeFor[Resource]())
 	specs    = map[string]*Shape{
-		KindService:    shapeOf(reflect.TypeFor[Service]()),
-		KindSegment:    shapeOf(reflect.TypeFor[Segment]()),
-		KindRingPlan:   shapeOf(reflect.TypeFor[RingPlan]()),
-		KindRelease:    shapeOf(reflect.TypeFor[Release]()),
-		KindConfig:     shapeOf(reflect.TypeFor[Config]()),
-		KindFreeze:     shapeOf(reflect.TypeFor[Freeze]()),
-		KindGroup:      shapeOf(reflect.TypeFor[Group]()),
-		KindNotifier:   shapeOf(reflect.TypeFor[Notifier]()),
-		KindFlagSet:    shapeOf(reflect.TypeFor[FlagSet]()),
-		KindRotation:   shapeOf(reflect.TypeFor[Rotation]()),
-		KindExperiment: shapeOf(reflect.TypeFor[Experiment]()),
-		KindProbe:      shapeOf(reflect.TypeFor[Probe]()),
+		KindService:      shapeOf(reflect.TypeFor[Service]()),
+		KindSegment:      shapeOf(reflect.TypeFor[Segment]()),
+		KindRingPlan:     shapeOf(reflect.TypeFor[RingPlan]()),
+		KindRelease:      shapeOf(reflect.TypeFor[Release]()),
+		KindConfig:       shapeOf(reflect.TypeFor[Config]()),
+		KindFreeze:       shapeOf(reflect.TypeFor[Freeze]()),
+		KindGroup:        shapeOf(reflect.TypeFor[Group]()),
+		KindNotifier:     shapeOf(reflect.TypeFor[Notifier]()),
+		KindFlagSet:      shapeOf(reflect.TypeFor[FlagSet]()),
+		KindRotation:     shapeOf(reflect.TypeFor[Rotation]()),
+		KindExperiment:   shapeOf(reflect.TypeFor[Experiment]()),
+		KindProbe:        shapeOf(reflect.TypeFor[Probe]()),
+		KindAlertRules:   shapeOf(reflect.TypeFor[AlertRules]()),
+		KindAlertRouting: shapeOf(reflect.TypeFor[AlertRouting]()),
 	}
 )
 

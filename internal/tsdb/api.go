@@ -54,8 +54,8 @@ func (db *DB) Handler() http.Handler {
 	both("labels", db.serveLabels)
 	get("label/{name}/values", db.serveLabelValues)
 	get("metadata", db.serveMetadata)
-	get("rules", fixed(`{"groups":[]}`))
-	get("alerts", fixed(`{"alerts":[]}`))
+	get("rules", db.serveRules)
+	get("alerts", db.serveAlerts)
 	get("status/buildinfo", fixed(`{"version":"`+prometheusVersion+`","revision":"","branch":"","buildUser":"ringfence","buildDate":"","goVersion":"`+runtime.Version()+`"}`))
 	return mux
 }

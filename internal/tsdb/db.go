@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -61,7 +62,8 @@ type DB struct {
 	census   *census
 	space    space
 	queries  chan struct{}
-	scraping sync.Mutex // held while Run runs
+	rules    atomic.Pointer[Rules] // nil: none are evaluated
+	scraping sync.Mutex            // held while Run runs
 
 	stop   context.CancelFunc
 	done   chan struct{}

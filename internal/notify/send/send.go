@@ -48,6 +48,8 @@ func (s *Sender) Send(ctx context.Context, to resource.Receiver, m notify.Messag
 		err = s.email(ctx, to.Email, m, &hidden)
 	case to.Webhook != nil:
 		err = s.webhook(ctx, to.Webhook, m, &hidden)
+	case to.Alertmanager != nil:
+		err = s.alertmanager(ctx, to.Alertmanager, testNotice(m), &hidden)
 	default:
 		err = &notify.Failure{Text: "the notifier names no receiver"}
 	}
