@@ -44,8 +44,9 @@ test: build tools ## everything but the slow suites; the demo alone, as it promi
 test-openfeature: assets ## OpenFeature's SDKs for Go, node and browsers with others' providers against flags serve
 	@cd test/openfeature && $(GO) test ./...
 
-testbed: assets ## scenarios of a checkout of flagd-testbed through each provider: make testbed DIR=…
-	@cd test/openfeature && RINGFENCE_TESTBED=$(abspath $(DIR)) $(GO) test -count=1 -run TestTestbed .
+testbed: assets ## scenarios of a checkout of flagd-testbed, the evaluator's and each provider's: make testbed DIR=…
+	@cd bench/flags && $(GO) run . -testbed $(abspath $(DIR))
+	@cd test/openfeature && RINGFENCE_TESTBED=$(abspath $(DIR)) RINGFENCE_TESTBED_ALL=$(ALL) RINGFENCE_TESTBED_SERVER="$(SERVER)" $(GO) test -count=1 -timeout 60m -parallel 4 -run TestTestbed
 
 storm: build ## kill the planes 200 times during rollouts under traffic
 	@RINGFENCE_STORM=200 $(GO) test -count=1 -timeout 60m -run TestStorm -v ./test/crash/
