@@ -64,7 +64,7 @@ func (s *Server) ensureRelease(ctx context.Context, in *releaseInput) error {
 		_, err := s.Releases.Release(ctx, in.Service, in.Body.Version)
 		return err
 	}
-	rel := resource.Release{Service: in.Service, Version: in.Body.Version, Digest: in.Body.Digest, Env: in.Body.Env}
+	rel := resource.Release{Service: in.Service, Version: in.Body.Version, Digest: in.Body.Digest, Env: in.Body.Env, Hypothesis: in.Body.Hypothesis, Metric: in.Body.Metric}
 	_, err := s.Releases.CreateRelease(ctx, actorOf(ctx), s.Now(), rel)
 	return err
 }

@@ -29,6 +29,7 @@ type Options struct {
 	Lab       Lab
 	Probes    Probes
 	Probing   Probing
+	Usage     Usage
 	Track     http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks of which environment they are
 	Logs      Logs
 	Store     Store
@@ -88,6 +89,7 @@ func New(o Options) (*Server, error) {
 	s.flagKeys()
 	s.experiments()
 	s.probes()
+	s.rum()
 	s.backup()
 	s.mounts()
 	return s, s.describe()

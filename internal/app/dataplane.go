@@ -23,6 +23,7 @@ import (
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/gateway"
+	"github.com/ringfence/ringfence/internal/rum"
 	"github.com/ringfence/ringfence/internal/workload"
 )
 
@@ -51,6 +52,8 @@ type dataPlane struct {
 	runtime *workload.Runtime
 	agent   *agent.Agent
 	flags   *flagPlane
+	rum     *rum.Intake
+	learned *learned
 	users   disk
 	saved   uint64 // the changes of users that are on disk
 }
@@ -107,7 +110,8 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 		return nil, err
 	}
 	metrics := prometheus.NewRegistry()
-	d.gateway = gateway.New(gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.secure, Registry: metrics})
+	d.newRUM(metrics, control)
+	d.gateway = gateway.New(gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.secure, Registry: metrics, Pages: d.rum})
 	if err := d.loadUsers(); err != nil {
 		c.Logger.Warn("the counts of users start again", "err", err)
 	}
@@ -160,6 +164,7 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	group.Go(func() error { return d.flags.serve(answering) })
 	group.Go(func() error { return d.flags.Run(running) })
 	group.Go(func() error { return d.agent.Run(running) })
+	group.Go(func() error { return d.learned.run(running) })
 	group.Go(func() error { return d.saveUsers(running) })
 	group.Go(func() error { return serveHTTP(running, admin, d.adminPages(), secure) })
 	err := group.Wait()
@@ -215,6 +220,7 @@ func (d *dataPlane) adminPages() http.Handler {
 	mux.HandleFunc("GET /healthz", d.health)
 	mux.HandleFunc("GET /{$}", d.health)
 	mux.HandleFunc("GET /logs", d.logs)
+	mux.HandleFunc("GET /rum/errors", d.rumErrors)
 	return mux
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/resource"
 )
 
 type releaseFlags struct {
@@ -19,6 +20,7 @@ type releaseFlags struct {
 	hotfix   string
 	env      []string
 	watch    bool
+	metric   resource.ExperimentMetric
 }
 
 // lanes are the lanes of hotfixes by how severe it is.
@@ -43,6 +45,7 @@ Gates that a lane does not wait for are judged beside it and reported, and one t
 		Example: `  ringfence release shop --version v2 --artifact ./shop-v2
   ringfence release shop --version v3 --artifact ./shop-v3 --env LOG=debug --watch
   ringfence release shop --config c2
+  ringfence release shop --version v3 --artifact ./shop-v3 --hypothesis "one page sells more" --metric purchase
   ringfence release shop --version v4 --artifact ./shop-v4 --hotfix sev0 --units eu-1 --reason "checkout is down in eu-1"
   ringfence release shop --version v3 --force --reason "it was the network"`,
 		Args: cobra.ExactArgs(1),
@@ -66,6 +69,10 @@ func (f *releaseFlags) common(cmd *cobra.Command) {
 	fl.BoolVar(&f.order.NoConfig, "no-config", false, "without a config")
 	fl.BoolVar(&f.order.ThroughFreeze, "through-freeze", false, "go through freezes")
 	fl.StringVar(&f.order.Reason, "reason", "", "why; needed for --hotfix, --force and --through-freeze")
+	fl.StringVar(&f.order.Hypothesis, "hypothesis", "", "what is expected of it, in a sentence")
+	fl.StringVar(&f.metric.Event, "metric", "", "the event of users in which that would show")
+	fl.StringVar(&f.metric.Kind, "metric-kind", "", "proportion: the share of users with the event (default); mean: the sum of its values for each user")
+	fl.StringVar(&f.metric.Direction, "metric-direction", "", "which way is expected: increase (default) or decrease")
 	fl.BoolVarP(&f.watch, "watch", "w", false, "follow the rollout to its end")
 }
 
@@ -129,7 +136,12 @@ func (f *releaseFlags) check() error {
 	if o.Lane == "" {
 		o.Lane = lane
 	}
+	if f.metric.Event != "" {
+		o.Metric = &f.metric
+	}
 	switch {
+	case f.metric.Event == "" && (f.metric.Kind != "" || f.metric.Direction != ""):
+		return errs.E(errs.Invalid, "--metric: missing, expected the event that is measured")
 	case o.Version == "" && (f.artifact != "" || o.Config == "" && !o.NoConfig):
 		return errs.E(errs.Invalid, "--version: missing, expected the version of the artifact").
 			Next("Name the version with --version; only a config goes without one, with --config.")

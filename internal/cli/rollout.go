@@ -10,6 +10,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/client"
+	"github.com/ringfence/ringfence/internal/outcome"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
 
@@ -115,12 +116,18 @@ func rolloutShow(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			became, err := c.Outcome(cmd.Context(), r.Rollout.ID)
+			if err != nil {
+				return err
+			}
 			answer := struct {
 				wire.Rollout
-				Events any `json:"events"`
-			}{r, events.Items}
+				Outcome *outcome.Report `json:"outcome,omitempty"`
+				Events  any             `json:"events"`
+			}{r, became.Outcome, events.Items}
 			return e.show(cmd, answer, func(w io.Writer) {
 				showStatus(w, r)
+				showOutcome(w, became.Outcome)
 				fmt.Fprintln(w)
 				for _, ev := range events.Items {
 					fmt.Fprintln(w, eventLine(ev, colours(w)))

@@ -76,6 +76,14 @@ type Route struct {
 	Timeout       Dur               `json:"timeout,omitempty" doc:"time until the response begins; default 60s"`
 	MaxBodyBytes  int64             `json:"maxBodyBytes,omitempty" doc:"largest request body; default 64 MiB, -1 for no limit"`
 	StreamTimeout Dur               `json:"streamTimeout,omitempty" doc:"how long WebSockets, event streams and gRPC streams may go on after their version left; default 5m"`
+	RUM           *RUM              `json:"rum,omitempty" doc:"its pages tell how they are for their users; default not"`
+}
+
+// RUM is what pages tell of how they are for their users: real-user monitoring.
+type RUM struct {
+	Pages  []string `json:"pages,omitempty" maxItems:"50" doc:"templates of paths such as /product/{id} or /help/*, the first that matches; other paths have {id} for what looks like one"`
+	Flags  []string `json:"flags,omitempty" maxItems:"20" doc:"keys of flags whose variants pages are told apart by"`
+	Events bool     `json:"events,omitempty" doc:"what users do is kept with their targeting keys, as experiments need it; default it is counted only"`
 }
 
 // Source names where in a request a value is found; the first one present is taken.

@@ -62,6 +62,9 @@ func (x *exchange) run() (cut bool) {
 	if !x.acceptable() {
 		return
 	}
+	if x.g.opts.Pages != nil && x.page() {
+		return
+	}
 	x.serve()
 	return
 }

@@ -47,6 +47,7 @@ func (x *exchange) begin() {
 		s.users.add(x.user.TargetingKey)
 	}
 	x.tellKey()
+	x.tellPage()
 	if x.g.closing.Load() {
 		x.w.Header().Set("Connection", "close")
 	}

@@ -98,13 +98,15 @@ type Audience struct {
 
 // Release is one version of a service, immutable.
 type Release struct {
-	Service string            `json:"service" doc:"the service it is a version of"`
-	Version string            `json:"version" doc:"letters, digits and . _ + -, at most 63"`
-	Digest  string            `json:"digest" doc:"sha256:… of the artifact"`
-	Size    int64             `json:"size" minimum:"1" doc:"bytes of the artifact"`
-	Env     map[string]string `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
-	Created time.Time         `json:"created" doc:"when it was made"`
-	By      string            `json:"by" maxLength:"200" doc:"who made it"`
+	Service    string            `json:"service" doc:"the service it is a version of"`
+	Version    string            `json:"version" doc:"letters, digits and . _ + -, at most 63"`
+	Digest     string            `json:"digest" doc:"sha256:… of the artifact"`
+	Size       int64             `json:"size" minimum:"1" doc:"bytes of the artifact"`
+	Env        map[string]string `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
+	Hypothesis string            `json:"hypothesis,omitempty" maxLength:"2000" doc:"what is expected of it"`
+	Metric     *ExperimentMetric `json:"metric,omitempty" doc:"the event in which that would show"`
+	Created    time.Time         `json:"created" doc:"when it was made"`
+	By         string            `json:"by" maxLength:"200" doc:"who made it"`
 }
 
 // Config is one version of a service's configuration, immutable. What runs is a release with, or without, one.

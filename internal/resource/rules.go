@@ -191,6 +191,15 @@ func (p *problems) route(r *fleet.Route) {
 		p.need(r.Attributes[k] != fleet.Source{}, at, "a header, cookie, query or jwt to read it from", "names no source")
 		p.source(r.Attributes[k], at)
 	}
+	if r.RUM != nil {
+		for i, t := range r.RUM.Pages {
+			ok := strings.HasPrefix(t, "/") && printable(t) && !strings.ContainsAny(t, " ?#\"") && len(t) <= 100
+			p.need(ok, item("spec.route.rum.pages", i), "a template such as /product/{id}", "got %q", clip(t))
+		}
+		for i, f := range r.RUM.Flags {
+			p.need(f != "" && len(f) <= 200 && printable(f) && !strings.ContainsAny(f, ",;\"="), item("spec.route.rum.flags", i), "the key of a flag", "got %q", clip(f))
+		}
+	}
 	p.within(r.Timeout, 24*time.Hour, "spec.route.timeout")
 	p.need(r.MaxBodyBytes >= -1, "spec.route.maxBodyBytes", "a number of bytes, or -1 for no limit", "got %d", r.MaxBodyBytes)
 }
@@ -223,6 +232,9 @@ func (p *problems) release(r *Release, name string) {
 	want := ReleaseName(r.Service, r.Version)
 	p.need(name == want, "metadata.name", fmt.Sprintf("%q, its service and version", clip(want)), "got %q", clip(name))
 	p.env(r.Env, "spec.env")
+	if r.Metric != nil {
+		p.measure(*r.Metric, "spec.metric")
+	}
 }
 
 // ReleaseName is the name of a service's release.

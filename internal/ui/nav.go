@@ -35,6 +35,9 @@ func (v *visit) Nav() []navGroup {
 	if flags.Links != nil {
 		all = append(all, flags)
 	}
+	if v.Probing {
+		all = append(all, navGroup{Name: "Watching", Links: []navLink{{Path: "/probes", Text: "Probes", Letter: "b"}}})
+	}
 	all = append(all, navGroup{Name: "Record", Links: []navLink{{Path: "/events", Text: "Events", Letter: "e"}}})
 	for i := range all {
 		for k := range all[i].Links {

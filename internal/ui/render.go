@@ -21,13 +21,14 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 		},
 		"digest": func(s string) string { return clip(strings.TrimPrefix(s, "sha256:"), 12) },
 		"int64":  func(n int) int64 { return int64(n) },
+		"toInt":  func(x float64) int64 { return int64(x + 0.5) },
 	}).ParseFS(embedded, "templates/frame.html", "templates/parts.html")
 	if err != nil {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "calendar", "plans", "plan", "events", "simulate", "signin", "error",
-		"flags", "flag", "flagedit", "flagset", "requests", "experiments", "experiment"} {
+		"flags", "flag", "flagedit", "flagset", "requests", "experiments", "experiment", "probes", "probe", "users"} {
 		page, err := base.Clone()
 		if err == nil {
 			page, err = page.ParseFS(embedded, "templates/"+name+".html")

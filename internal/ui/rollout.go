@@ -41,6 +41,7 @@ type rolloutPage struct {
 	Charts   bool
 	Flag     bool   // it brings a flag's variant
 	Compared string // which users are compared, of a flag
+	Outcome  *outcomeView
 }
 
 type fact struct{ Name, Value string }
@@ -113,6 +114,13 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 		if err := s.decidable(ctx, p); err != nil {
 			return nil, err
 		}
+	}
+	if s.Usage != nil {
+		became, err := s.Usage.Outcome(ctx, state, v.Now)
+		if err != nil {
+			return nil, err
+		}
+		p.Outcome = outcomeViewOf(became)
 	}
 	events, err := s.Store.Events(ctx, store.EventQuery{Subject: "rollout/" + state.ID, Backward: true, Limit: timelineEvents})
 	if err != nil {

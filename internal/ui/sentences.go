@@ -52,7 +52,7 @@ func among(entries []entry) []entry {
 			entries[i].Of = strings.ReplaceAll(name, ":", "/")
 		case "change-request":
 			entries[i].Of = "review"
-		case "experiment":
+		case "experiment", "probe":
 			entries[i].Of = name
 		case "release":
 			entries[i].Of, _, _ = strings.Cut(name, "/")
@@ -124,6 +124,9 @@ func toldOf(out *entry) string {
 	}
 	if kind == "experiment" && strings.HasPrefix(out.Type, "experiment.") {
 		return toldOfExperiment(out, name)
+	}
+	if kind == "probe" && strings.HasPrefix(out.Type, "probe.") {
+		return toldOfProbe(out, name)
 	}
 	who := person(out.Actor)
 	switch out.Type {

@@ -19,8 +19,10 @@ type Options struct {
 	LastGood  func(ctx context.Context, service string) (string, error) // what a redeployment would bring back; "" for nothing
 	Plans     Plans
 	Calendar  Calendar
-	Board     Board // nil: there are no pages of flags
-	Lab       Lab   // nil: there are no pages of experiments
+	Board     Board  // nil: there are no pages of flags
+	Lab       Lab    // nil: there are no pages of experiments
+	Probes    Probes // nil: there are no pages of probes
+	Usage     Usage  // nil: there are no pages of what users see
 	Hub       Hub
 	Store     Store
 	Notifier  Notifier // nil: pages look for new events by themselves
@@ -97,6 +99,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /ui/health", s.signed(policy.Read, s.health))
 	s.flagRoutes()
 	s.experimentRoutes()
+	s.probeRoutes()
 	for _, verb := range rollout.Verbs {
 		s.deed("/rollouts/{rollout}/"+string(verb), s.command(verb))
 	}

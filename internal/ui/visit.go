@@ -32,6 +32,7 @@ type visit struct {
 	Changes int          // change requests that wait for reviewers
 	Flags   bool         // there are pages of flags
 	Labs    bool         // there are pages of experiments
+	Probing bool         // there are pages of probes
 	Onward  string       // where one is led when something was done, when not back
 	id      string       // of the session
 }
@@ -67,7 +68,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 			return err
 		}
 		v.id, v.Who, v.Form, v.Flags = id, who, formToken(id), s.Board != nil
-		v.Labs = s.Lab != nil
+		v.Labs, v.Probing = s.Lab != nil, s.Probes != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err

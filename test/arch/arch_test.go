@@ -22,11 +22,12 @@ var (
 		"logs",
 		"synthetic"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager",
-		"probing"}
+		"probing", "outcome"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
-		"telemetry"}
+		"telemetry",
+		"rum"}
 )
 
 // impure are what a pure package may not import, and whose functions of the clock it may not call.

@@ -16,10 +16,12 @@ type Artifact struct {
 
 // Release asks to release a version of a service.
 type Release struct {
-	Version string            `json:"version,omitempty" maxLength:"63" doc:"letters, digits and . _ + -; empty to release a config alone, with the stable version"`
-	Digest  string            `json:"digest,omitempty" maxLength:"100" doc:"the artifact, put before; may be left out for a version that was released already"`
-	Env     map[string]string `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
-	Replace bool              `json:"replace,omitempty" doc:"give up a rollout of another version that is in flight"`
+	Version    string                     `json:"version,omitempty" maxLength:"63" doc:"letters, digits and . _ + -; empty to release a config alone, with the stable version"`
+	Digest     string                     `json:"digest,omitempty" maxLength:"100" doc:"the artifact, put before; may be left out for a version that was released already"`
+	Env        map[string]string          `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
+	Hypothesis string                     `json:"hypothesis,omitempty" maxLength:"2000" doc:"what is expected of it"`
+	Metric     *resource.ExperimentMetric `json:"metric,omitempty" doc:"the event in which that would show"`
+	Replace    bool                       `json:"replace,omitempty" doc:"give up a rollout of another version that is in flight"`
 
 	Config        string   `json:"config,omitempty" maxLength:"63" doc:"a config of the service; empty for the one that is stable"`
 	NoConfig      bool     `json:"noConfig,omitempty" doc:"without a config"`
