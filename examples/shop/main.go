@@ -121,6 +121,7 @@ func routes(errorShare, expressShare float64) http.Handler {
 		}
 		answer(w, http.StatusOK, map[string]string{"order": strconv.FormatUint(rand.Uint64(), 36), "version": version, "checkout": kind})
 	})
+	pages(mux)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if ready != "yes" {
 			http.Error(w, "the catalogue cannot be read", http.StatusServiceUnavailable)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/health"
-	"github.com/ringfence/ringfence/internal/outcome"
+	became "github.com/ringfence/ringfence/internal/outcome"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/probing"
 	"github.com/ringfence/ringfence/internal/resource"
@@ -30,7 +30,7 @@ type Probes interface {
 // Usage says how services are for their users, and what became of what was expected of releases.
 type Usage interface {
 	RUM(ctx context.Context, service string, window time.Duration, now time.Time) (wire.RUM, error)
-	Outcome(ctx context.Context, s rollout.State, now time.Time) (*outcome.Report, error)
+	Outcome(ctx context.Context, s rollout.State, now time.Time) (*became.Report, error)
 }
 
 // probeRoutes are the pages of probes, and of what users see of a service.

@@ -116,11 +116,11 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 		}
 	}
 	if s.Usage != nil {
-		became, err := s.Usage.Outcome(ctx, state, v.Now)
+		told, err := s.Usage.Outcome(ctx, state, v.Now)
 		if err != nil {
 			return nil, err
 		}
-		p.Outcome = outcomeViewOf(became)
+		p.Outcome = outcomeViewOf(told)
 	}
 	events, err := s.Store.Events(ctx, store.EventQuery{Subject: "rollout/" + state.ID, Backward: true, Limit: timelineEvents})
 	if err != nil {

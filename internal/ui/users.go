@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/api/wire"
-	"github.com/ringfence/ringfence/internal/outcome"
+	became "github.com/ringfence/ringfence/internal/outcome"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/synthetic"
 )
@@ -24,7 +24,7 @@ type usersPage struct {
 	Windows []string
 	Pages   []vitalRow
 	Usage   []useRow
-	Uses    []variantRow
+	Uses    []usedVariant
 	Told    bool // it declares that its pages tell
 }
 
@@ -41,7 +41,7 @@ type useRow struct {
 	Did string
 }
 
-type variantRow struct {
+type usedVariant struct {
 	wire.VariantUse
 	LCP, Did string
 }
@@ -85,7 +85,7 @@ func (s *Server) users(w http.ResponseWriter, r *http.Request, v *visit) error {
 		p.Usage = append(p.Usage, useRow{u, didOf(u.Events)})
 	}
 	for _, u := range p.Variants {
-		row := variantRow{VariantUse: u, Did: didOf(u.Events), LCP: "–"}
+		row := usedVariant{VariantUse: u, Did: didOf(u.Events), LCP: "–"}
 		if t, ok := u.P75["lcp"]; ok {
 			row.LCP = synthetic.Millis(t)
 		}
@@ -124,17 +124,17 @@ func didOf(events map[string]float64) string {
 
 // outcomeView is what became of a hypothesis.
 type outcomeView struct {
-	*outcome.Report
+	*became.Report
 	Tone                  string
 	Says                  string
 	NewValue, BeforeValue string
 }
 
-func outcomeViewOf(r *outcome.Report) *outcomeView {
+func outcomeViewOf(r *became.Report) *outcomeView {
 	if r == nil {
 		return nil
 	}
-	v := &outcomeView{Report: r, Says: sentenceCase(r.Says), Tone: map[string]string{outcome.Confirmed: "pass", outcome.Refuted: "fail"}[r.Verdict]}
+	v := &outcomeView{Report: r, Says: sentenceCase(r.Says), Tone: map[string]string{became.Confirmed: "pass", became.Refuted: "fail"}[r.Verdict]}
 	if r.New.Value != nil {
 		v.NewValue = fmt.Sprintf("%.4g", *r.New.Value)
 	}
