@@ -30,6 +30,9 @@ type Probing interface {
 
 func (s *Server) probes() {
 	const path = "/v1/probes"
+	if s.Probes == nil {
+		s.Probes, s.Probing = nobody{}, nobody{}
+	}
 	register(s, operation{method: http.MethodGet, path: path, id: "listProbes", tag: "probes", summary: "Lists probes as they are, and who looks",
 		route: route{action: policy.Read}}, func(context.Context, *none) (*answered[wire.Probes], error) {
 		return &answered[wire.Probes]{wire.Probes{Items: s.Probes.List(), Probers: s.Probes.Probers()}}, nil
@@ -49,6 +52,23 @@ func (s *Server) probes() {
 		about: "Told twice, it counts once. Unknown fields are ignored: a prober may be newer than its control plane.",
 		route: route{action: policy.Probe, maxBody: 4 << 20}, loose: true}, s.probeRounds)
 }
+
+// nobody looks.
+type nobody struct{}
+
+func (nobody) none() error { return errs.E(errs.Unavailable, "nobody probes here") }
+
+func (nobody) List() []probing.Status                { return []probing.Status{} }
+func (nobody) Probers() []probing.Prober             { return []probing.Prober{} }
+func (n nobody) Show(string) (probing.Status, error) { return probing.Status{}, n.none() }
+func (n nobody) Compare(_, _, _ string, _ resource.ProbeGate) (synthetic.Comparison, error) {
+	return synthetic.Comparison{}, n.none()
+}
+func (n nobody) Jobs(context.Context, string) ([]synthetic.Job, error) { return nil, n.none() }
+func (n nobody) Take(context.Context, string, []synthetic.Round, int64) (int, error) {
+	return 0, n.none()
+}
+func (n nobody) RunNow(context.Context, string) ([]synthetic.Round, error) { return nil, n.none() }
 
 // ByProbe is the part of a path that names a probe.
 type ByProbe struct {

@@ -38,8 +38,8 @@ type Options struct {
 	Samples   replay.Samples // nil: recorded rollouts cannot be decided again
 	Metrics   http.Handler   // Prometheus' query API, below /api/v1/
 	Telemetry Telemetry
-	Own       http.Handler   // what this process tells of itself, at /metrics
-	UI        http.Handler   // everything that is not the API's; it signs its own users in
+	Own       http.Handler // what this process tells of itself, at /metrics
+	UI        http.Handler // everything that is not the API's; it signs its own users in
 	Ready     func(context.Context) error
 	Logger    *slog.Logger
 	Version   string

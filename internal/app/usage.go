@@ -87,9 +87,11 @@ func (g *gathering) ask(expr string) (all []gathered) {
 	return all
 }
 
-// sum is how much counters grew, by labels.
+// sum is how much counters grew, by labels. One that began within the time has grown by all that it is: its first value
+// is no increase to PromQL.
 func (g *gathering) sum(name, by string) []gathered {
-	return g.ask(fmt.Sprintf("sum by (%s) (increase(%s{%s}[%s])) > 0", by, name, g.of, g.span))
+	series := fmt.Sprintf("%s{%s}", name, g.of)
+	return g.ask(fmt.Sprintf("sum by (%s) ((%s unless %s offset %s) or increase(%s[%s])) > 0", by, series, series, g.span, series, g.span))
 }
 
 // p75 is the third quartile of histograms, by labels.

@@ -22,12 +22,12 @@ type Catalog interface {
 
 // Declared is a probe, and what it has to look at.
 type Declared struct {
-	Name     string
-	Spec     resource.Probe // with its defaults
-	Targets  []synthetic.Target
-	Unseen   bool   // its targets are not known now
-	Quiet    string // why nobody is told now; empty when people are
-	Pairs    [2]string // the newest version, and the one before it
+	Name    string
+	Spec    resource.Probe // with its defaults
+	Targets []synthetic.Target
+	Unseen  bool      // its targets are not known now
+	Quiet   string    // why nobody is told now; empty when people are
+	Pairs   [2]string // the newest version, and the one before it
 }
 
 // Metrics keeps samples.

@@ -234,8 +234,8 @@ func (s *Server) probeCharts(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return err
 	}
-	span := 6 * time.Hour
-	step := max(30*time.Second, time.Duration(st.Spec.Every))
+	span := seenSince(st, v.Now)
+	step := max(5*time.Second, time.Duration(st.Spec.Every), (span / 360).Round(time.Second))
 	from := v.Now.Add(-span).Truncate(step)
 	answer := charts{Empty: "Nothing was seen in this time.", T: chartTimes(from, v.Now, step)}
 	took := chart{Title: "How long it took", Unit: "seconds"}
@@ -259,6 +259,19 @@ func (s *Server) probeCharts(w http.ResponseWriter, r *http.Request, v *visit) e
 		answer.Charts = []chart{took, good}
 	}
 	return sendCharts(w, answer)
+}
+
+// seenSince is how far back a chart goes: not beyond what was seen, and six hours at most.
+func seenSince(st probing.Status, now time.Time) time.Duration {
+	span := 10 * time.Minute
+	for _, v := range st.Versions {
+		for _, p := range v.Probers {
+			if len(p.Points) > 0 {
+				span = max(span, now.Sub(p.Points[0].At)*11/10)
+			}
+		}
+	}
+	return min(span, 6*time.Hour)
 }
 
 func probeLine(l Line, st probing.Status, times []int64, step time.Duration) chartLine {
