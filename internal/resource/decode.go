@@ -190,7 +190,7 @@ func KindNamed(word string) (string, error) {
 	if w == "plan" {
 		w = "ringplan"
 	}
-	i := slices.IndexFunc(Kinds, func(k string) bool { return strings.ToLower(k) == w })
+	i := slices.IndexFunc(Kinds, func(k string) bool { return strings.TrimSuffix(strings.ToLower(k), "s") == w })
 	if i < 0 {
 		return "", errs.E(errs.Invalid, "unknown kind %q, expected one of %s", clip(word), strings.Join(Kinds, ", "))
 	}
