@@ -32,6 +32,7 @@ type Options struct {
 	Usage     Usage
 	Track     http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks of which environment they are
 	Logs      Logs
+	LogStore  LogStore // nil: log entries are not kept
 	Store     Store
 	Notifier  Notifier // nil: followers of the record look for new events by themselves
 	Access    Access
@@ -90,6 +91,7 @@ func New(o Options) (*Server, error) {
 	s.experiments()
 	s.probes()
 	s.rum()
+	s.logStore()
 	s.backup()
 	s.mounts()
 	return s, s.describe()

@@ -57,6 +57,7 @@ interrupted; the instances of your services are then stopped. One plane that die
 	f := cmd.Flags()
 	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
 	addMetrics(cmd, &c.Metrics)
+	addLogs(cmd, &c.LogLimits)
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
 	addFlags(cmd, &c.Flags, &c.FlagsLimits)
@@ -107,6 +108,12 @@ func (m MetricsConfig) args() []string {
 	return all
 }
 
+// addLogs adds the flags of the log store.
+func addLogs(cmd *cobra.Command, c *LogLimits) {
+	cmd.Flags().DurationVar(&c.LogRetention, "log-retention", 7*24*time.Hour, "how long log entries are kept")
+	cmd.Flags().Int64Var(&c.LogDisk, "log-disk", 2048, "MiB of the disk that they take at most; then the oldest go")
+}
+
 // positive refuses intervals that are none.
 func positive(scrape, step time.Duration) error {
 	if scrape < 100*time.Millisecond || step < 10*time.Millisecond {
@@ -145,6 +152,7 @@ func serverCommand() *cobra.Command {
 	}
 	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
 	addMetrics(cmd, &c.Metrics)
+	addLogs(cmd, &c.LogLimits)
 	addTLS(cmd, &c.TLS, "needed when others than this machine shall reach the API")
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ import (
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/gateway"
 	"github.com/ringfence/ringfence/internal/rum"
+	"github.com/ringfence/ringfence/internal/ship"
 	"github.com/ringfence/ringfence/internal/workload"
 )
 
@@ -54,6 +56,7 @@ type dataPlane struct {
 	flags   *flagPlane
 	rum     *rum.Intake
 	learned *learned
+	shipper *ship.Shipper
 	users   disk
 	saved   uint64 // the changes of users that are on disk
 }
@@ -136,6 +139,8 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 		Unit: c.Unit, Admin: "http://" + c.Admin, Control: control, Gateway: d.gateway, Workload: d.runtime,
 		Disk: disk(filepath.Join(c.Data, "desired.json")), Logger: c.Logger, Flags: d.flags.Statuses,
 	})
+	d.shipper = ship.New(ship.Options{Unit: c.Unit, Boot: strconv.FormatInt(time.Now().UnixNano(), 36), Outputs: d.runtime.Outputs(), Notes: d.gateway.Notes, Sender: control,
+		Disk: disk(filepath.Join(c.Data, "shipped.json")), Logger: c.Logger})
 	return d, nil
 }
 
@@ -165,6 +170,7 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	group.Go(func() error { return d.flags.Run(running) })
 	group.Go(func() error { return d.agent.Run(running) })
 	group.Go(func() error { return d.learned.run(running) })
+	group.Go(func() error { return d.shipper.Run(running) })
 	group.Go(func() error { return d.saveUsers(running) })
 	group.Go(func() error { return serveHTTP(running, admin, d.adminPages(), secure) })
 	err := group.Wait()

@@ -32,6 +32,7 @@ import (
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/lab"
 	"github.com/ringfence/ringfence/internal/link"
+	"github.com/ringfence/ringfence/internal/logs/segment"
 	"github.com/ringfence/ringfence/internal/notify"
 	"github.com/ringfence/ringfence/internal/pager"
 	"github.com/ringfence/ringfence/internal/resource"
@@ -56,7 +57,8 @@ type ServerConfig struct {
 	Scrape   time.Duration // interval of scrapes
 	Step     time.Duration // interval of the controller
 	Metrics  MetricsConfig
-	Logger   *slog.Logger
+	LogLimits
+	Logger *slog.Logger
 }
 
 // server is a running control plane.
@@ -69,6 +71,7 @@ type server struct {
 	serving    *serving.Engine
 	told       *told
 	events     *track.Store
+	logs       *segment.Store
 	since      time.Time // when events began to be told
 	board      *switchboard.Board
 	lab        *lab.Lab
@@ -156,6 +159,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	if err := s.openEvents(ctx); err != nil {
 		return nil, err
 	}
+	s.openLogs()
 	s.checks = check.NewPool(check.New(check.Options{Commands: filepath.Join(c.Data, "commands")}).Run)
 	s.told = newTold(counting{s.metrics}, s.events, s.serving)
 	s.controller = controller.New(controller.Options{
@@ -193,6 +197,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.pager.Run(ctx) })
 	group.Go(func() error { return s.rules.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
+	group.Go(func() error { return s.sweepLogs(ctx) })
 	group.Go(func() error { // streams of flags, which do not end by themselves
 		<-ctx.Done()
 		s.flags.Close()
@@ -205,7 +210,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 
 func (s *server) close() error {
 	s.checks.Close()
-	return errors.Join(s.metrics.Close(), s.events.Close(), s.store.Close())
+	return errors.Join(s.metrics.Close(), s.events.Close(), s.closeLogs(), s.store.Close())
 }
 
 // targets are the gateways and the services' own metrics, as the units last reported them.
@@ -272,7 +277,7 @@ func (s *server) handler() (http.Handler, error) {
 	}
 	return api.New(api.Options{
 		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
-		Logs: dataPlaneLogs{s.hub, s.dataToken}, Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
+		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }

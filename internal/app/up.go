@@ -37,12 +37,13 @@ type UpConfig struct {
 	Flags    string // empty: the data plane serves no flags
 	FlagsLimits
 	Metrics MetricsConfig
-	Unit    string
-	TLS     TLSFiles // of the gateway
-	Scrape  time.Duration
-	Step    time.Duration
-	Out     io.Writer // where the addresses are printed once both planes answer
-	Logger  *slog.Logger
+	LogLimits
+	Unit   string
+	TLS    TLSFiles // of the gateway
+	Scrape time.Duration
+	Step   time.Duration
+	Out    io.Writer // where the addresses are printed once both planes answer
+	Logger *slog.Logger
 
 	doors doors
 }
@@ -169,7 +170,8 @@ func alive(pid int) bool { return pid > 0 && unix.Kill(pid, 0) == nil }
 
 func (c *UpConfig) serverArgs() []string {
 	return append([]string{"server", "--data", c.Data, "--listen", c.Listen, "--url", c.URL,
-		"--scrape-interval", c.Scrape.String(), "--step-interval", c.Step.String()}, c.Metrics.args()...)
+		"--scrape-interval", c.Scrape.String(), "--step-interval", c.Step.String(),
+		"--log-retention", c.LogRetention.String(), "--log-disk", strconv.FormatInt(c.LogDisk, 10)}, c.Metrics.args()...)
 }
 
 func (c *UpConfig) dataPlaneArgs() []string {

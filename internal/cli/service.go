@@ -17,8 +17,8 @@ import (
 func serviceCommand(e *env) *cobra.Command {
 	cmd := family(&cobra.Command{
 		Use:     "service",
-		Short:   "Look at services, their instances and logs",
-		Example: "  ringfence service list\n  ringfence service logs shop -f",
+		Short:   "Look at services and their instances",
+		Example: "  ringfence service list\n  ringfence service show shop",
 	})
 	cmd.AddCommand(serviceList(e), serviceShow(e), serviceLogs(e))
 	return cmd
@@ -126,7 +126,8 @@ func serviceLogs(e *env) *cobra.Command {
 	q := wire.LogQuery{}
 	cmd := &cobra.Command{
 		Use:     "logs SERVICE",
-		Short:   "Print what a service's instances wrote",
+		Short:   "Print what a service's instances wrote, as ringfence logs --files does",
+		Hidden:  true,
 		Example: "  ringfence service logs shop --tail 50\n  ringfence service logs shop --version v2 -f",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

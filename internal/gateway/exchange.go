@@ -212,6 +212,7 @@ func (x *exchange) count() {
 		took = x.head.Sub(x.start)
 	}
 	x.last.series.done(x.code, took)
+	x.note(took)
 	for _, s := range x.sides {
 		s.done(x.code, took)
 	}

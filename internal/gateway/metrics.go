@@ -21,6 +21,7 @@ type metrics struct {
 	slow     *prometheus.CounterVec
 	failures *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	notes    notes
 }
 
 type seriesKey struct{ service, version, ring string }
@@ -69,6 +70,7 @@ type series struct {
 	reasons sync.Map // string → prometheus.Counter
 	slow    []slowCounter
 	users   *userSet
+	noted   *noted
 }
 
 type slowCounter struct {
@@ -77,7 +79,7 @@ type slowCounter struct {
 }
 
 func (m *metrics) series(k seriesKey, slowOver []fleet.Dur, users *userSet) *series {
-	s := &series{key: k, m: m, users: users, seconds: m.seconds.WithLabelValues(k.service, k.version, k.ring, m.unit)}
+	s := &series{key: k, m: m, users: users, noted: m.notes.of(k), seconds: m.seconds.WithLabelValues(k.service, k.version, k.ring, m.unit)}
 	for _, d := range slowOver {
 		over := strconv.FormatFloat(time.Duration(d).Seconds(), 'g', -1, 64)
 		s.slow = append(s.slow, slowCounter{time.Duration(d), m.slow.WithLabelValues(k.service, k.version, k.ring, m.unit, over)})
@@ -116,6 +118,7 @@ func (s *series) failed(reason string) {
 
 // drop removes what was counted for a service that is gone.
 func (m *metrics) drop(k seriesKey) {
+	m.notes.by.Delete(k)
 	l := prometheus.Labels{"service": k.service, "version": k.version, "ring": k.ring}
 	m.requests.DeletePartialMatch(l)
 	m.slow.DeletePartialMatch(l)

@@ -130,3 +130,10 @@ type Batch struct {
 	To      int64   `json:"to,omitempty"`
 	Entries []Entry `json:"entries"`
 }
+
+// Stream is something that is written to and read from the beginning on.
+type Stream struct {
+	ID     string
+	Labels Labels
+	Size   int64 // where the next byte will be
+}

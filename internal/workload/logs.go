@@ -49,7 +49,7 @@ func (l *logs) get(path string) *logFile {
 	defer l.mu.Unlock()
 	f := l.files[path]
 	if f == nil {
-		f = &logFile{path: path}
+		f = &logFile{path: path, base: loadBase(path)}
 		l.files[path] = f
 	}
 	return f
@@ -112,6 +112,9 @@ func (l *logs) rotateOne(lf *logFile) error {
 		taken = whole + rest
 	}
 	lf.base += taken
+	if err := saveBase(lf.path, lf.base); err != nil {
+		return err
+	}
 	for k := l.keep; k > 1; k-- {
 		err := os.Rename(rotated(lf.path, k-1), rotated(lf.path, k))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
