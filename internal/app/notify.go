@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/controller"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/lab"
 	"github.com/ringfence/ringfence/internal/resource"
@@ -57,7 +58,7 @@ func (n *notifying) Commit(ctx context.Context, w store.Write) ([]audit.Event, e
 }
 
 func declares(d store.Doc) bool {
-	return d.Kind == resource.KindService || d.Kind == resource.KindRingPlan || d.Kind == resource.KindSegment || d.Kind == resource.KindFlagSet
+	return d.Kind == resource.KindService || d.Kind == resource.KindRingPlan || d.Kind == resource.KindSegment || d.Kind == resource.KindFlagSet || d.Kind == controller.KindRestraint
 }
 
 // shows says whether a document has a part in what flags show.

@@ -16,6 +16,7 @@ import (
 	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/slo"
 	"github.com/ringfence/ringfence/internal/store"
 )
 
@@ -158,6 +159,9 @@ func (c *Catalog) canonical(set []resource.Resource) ([]resource.Resource, []res
 		if len(ps) == 0 && r.Kind == resource.KindFlagSet {
 			_, ps = flag.Of(full)
 		}
+		if len(ps) == 0 && resource.IsOpenSLO(r.Kind) {
+			ps = slo.Of(full)
+		}
 		for _, p := range ps {
 			p.Index = i
 			problems = append(problems, p)
@@ -247,6 +251,9 @@ func judge(s state, set []resource.Resource) error {
 	found = append(found, flagChanges(s, set, stay)...)
 	found = append(found, compares(whole, stay)...)
 	found = append(found, reaches(whole, stay)...)
+	if len(found) == 0 {
+		found = objectives(whole, set)
+	}
 	if len(found) == 0 {
 		found = compiles(whole, func(i int) bool { return segments || i >= stay })
 	}

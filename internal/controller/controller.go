@@ -84,6 +84,8 @@ const (
 	KindLive    = "Live"    // by service
 	KindRollout = "Rollout" // by service/number
 	KindDesired = "Desired" // by unit/service
+
+	KindRestraint = "Restraint" // by service: what low error budgets ask, written by who watches them
 )
 
 // Options configure a controller.

@@ -18,7 +18,8 @@ type situation struct {
 	rollout versioned[rollout.State]
 	desired map[string]versioned[fleet.Service] // by unit
 	line    rollout.Line
-	moved   bool // where it shall run it runs, so that it may leave where it shall not
+	budgets *rollout.Restraint // what low error budgets ask
+	moved   bool               // where it shall run it runs, so that it may leave where it shall not
 }
 
 // units is where the service shall run. A rollout in flight keeps the units it began with: one that is added or
@@ -77,6 +78,9 @@ func (c *Controller) situation(ctx context.Context, service string) (situation, 
 		if s.line, err = c.Line(ctx); err != nil {
 			return s, err
 		}
+		if s.budgets, err = c.restraint(ctx, service); err != nil {
+			return s, err
+		}
 	}
 	for _, unit := range slices.Concat(s.units(), s.left()) {
 		if s.desired[unit], err = readOrNew[fleet.Service](ctx, c.Store, KindDesired, unit+"/"+service); err != nil {
@@ -129,4 +133,13 @@ func beyond(sit situation) bool {
 		return false
 	}
 	return !slices.ContainsFunc(sit.spec.Rings[:sit.spec.Reach], func(r resource.Ring) bool { return r.Name == state.Rings[next].Name })
+}
+
+// restraint is what low error budgets ask of a service's changes, nil for nothing.
+func (c *Controller) restraint(ctx context.Context, service string) (*rollout.Restraint, error) {
+	doc, err := readOrNew[rollout.Restraint](ctx, c.Store, KindRestraint, service)
+	if err != nil || doc.rev == 0 {
+		return nil, err
+	}
+	return &doc.value, nil
 }

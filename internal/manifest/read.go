@@ -15,6 +15,7 @@ import (
 	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/slo"
 )
 
 // Limits of what is read.
@@ -163,8 +164,8 @@ func split(src Source) ([]*reader, []Problem) {
 		if len(docs) >= MaxDocs {
 			return docs, []Problem{{File: src.Name, Line: n.Line, Column: n.Column, Msg: fmt.Sprintf("more than %d resources", MaxDocs), Expected: "fewer at once"}}
 		}
-		if n.Kind == yaml.DocumentNode && len(n.Content) == 1 && n.Content[0].ShortTag() != "!!null" {
-			docs = append(docs, &reader{root: n.Content[0], budget: &budget})
+		for _, root := range roots(&n) {
+			docs = append(docs, &reader{root: root, budget: &budget})
 		}
 	}
 }
@@ -200,6 +201,9 @@ func (r *reader) read(file string) (document, resource.Resource, []Problem) {
 	if tree, r.doc.plain = asFlagSet(tree); !r.doc.plain {
 		tree, r.doc.plain = asAlertRules(tree, file)
 	}
+	if !r.doc.plain {
+		tree, r.doc.plain = asOpenSLO(tree)
+	}
 	raw, err := json.Marshal(tree)
 	if err != nil {
 		return r.doc, resource.Resource{}, []Problem{r.doc.locate(resource.Problem{Msg: err.Error(), Expected: "a resource"})}
@@ -207,6 +211,9 @@ func (r *reader) read(file string) (document, resource.Resource, []Problem) {
 	res, found := resource.Decode(raw, checkRule)
 	if len(found) == 0 && res.Kind == resource.KindFlagSet {
 		_, found = flag.Of(res)
+	}
+	if len(found) == 0 && resource.IsOpenSLO(res.Kind) {
+		found = slo.Of(res)
 	}
 	for _, p := range found {
 		r.problems = append(r.problems, r.doc.locate(p))

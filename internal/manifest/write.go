@@ -31,7 +31,7 @@ func Write(w io.Writer, set []resource.Resource) error {
 
 // YAML is one resource as a document.
 func YAML(r resource.Resource) ([]byte, error) {
-	raw, err := json.Marshal(r)
+	raw, err := json.Marshal(written(r))
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", r.Key(), err)
 	}

@@ -54,6 +54,12 @@ func Refs(r Resource) []Ref {
 		if r, err := As[Rotation](r); err == nil {
 			refs = r.refs()
 		}
+	case KindDataSource, KindAlertTarget, KindAlertCondition, KindAlertPolicy, KindSLI, KindSLOService, KindSLO:
+		refs = sloRefs(r)
+	case KindBudgetPolicy:
+		if b, err := As[BudgetPolicy](r); err == nil {
+			refs = b.refs()
+		}
 	case KindExperiment:
 		if e, err := As[Experiment](r); err == nil {
 			refs = e.Audience.refs("spec.audience", append(refs, Ref{"spec.flag", KindFlagSet, e.Set()}))

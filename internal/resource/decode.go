@@ -100,6 +100,10 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return r, nil // package flag judges it; sorted keys are canonical
 	case KindRotation:
 		return canon(r, func(s *Rotation) { p.rotation(s) })
+	case KindDataSource, KindAlertTarget, KindAlertCondition, KindAlertPolicy, KindSLI, KindSLOService, KindSLO:
+		return p.canonSLO(r)
+	case KindBudgetPolicy:
+		return canon(r, func(s *BudgetPolicy) { p.budgetPolicy(s) })
 	case KindExperiment:
 		return canon(r, func(s *Experiment) { p.experiment(s, rule) })
 	case KindProbe:
@@ -128,7 +132,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -180,6 +184,8 @@ func kindOf(spec any) string {
 		return KindAlertRules
 	case AlertRouting:
 		return KindAlertRouting
+	case BudgetPolicy:
+		return KindBudgetPolicy
 	}
 	return KindRelease
 }
@@ -187,8 +193,13 @@ func kindOf(spec any) string {
 // KindNamed finds a kind by any usual spelling: service, services, RingPlan, ring-plans, plan.
 func KindNamed(word string) (string, error) {
 	w := strings.TrimSuffix(strings.ReplaceAll(strings.ToLower(word), "-", ""), "s")
-	if w == "plan" {
+	switch w {
+	case "plan":
 		w = "ringplan"
+	case "alertpolicie":
+		w = "alertpolicy"
+	case "budgetpolicie":
+		w = "budgetpolicy"
 	}
 	i := slices.IndexFunc(Kinds, func(k string) bool { return strings.TrimSuffix(strings.ToLower(k), "s") == w })
 	if i < 0 {

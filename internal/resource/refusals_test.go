@@ -56,7 +56,7 @@ func TestEnvelopeRefusals(t *testing.T) {
 		{[]byte(`{} {}`), `more follows`},
 		{[]byte(`{"kind":"Service"}`), `apiVersion: missing, expected one of ringfence.dev/v1`},
 		{[]byte(strings.Repeat("[", 100)), `[0][0]`},
-		{envelopeOf("Servce", "shop", goodService), `kind: got "Servce", did you mean Service?, expected one of Group, Segment, RingPlan, Service, Freeze, Notifier, FlagSet, Experiment, Probe, Rotation, AlertRules, AlertRouting, Release, Config`},
+		{envelopeOf("Servce", "shop", goodService), `kind: got "Servce", did you mean Service?, expected one of ` + strings.Join(Kinds, ", ")},
 		{envelopeOf("Deployment", "shop", goodService), `kind: got "Deployment", expected one of`},
 		{envelopeOf(KindService, "Shop", goodService), `metadata.name: "Shop" is no name, expected lower-case`},
 		{envelopeOf(KindService, strings.Repeat("a", 64), goodService), `metadata.name: `},

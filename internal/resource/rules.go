@@ -50,7 +50,7 @@ func (p *problems) name(s, path string) {
 }
 
 func (p *problems) metadata(r Resource) {
-	if r.Kind != KindRelease && r.Kind != KindConfig { // whose names are checked against their specs
+	if r.Kind != KindRelease && r.Kind != KindConfig && !IsOpenSLO(r.Kind) { // whose names are checked against their specs, or as OpenSLO has them
 		p.name(r.Metadata.Name, "metadata.name")
 	}
 	for _, k := range sortedKeys(r.Metadata.Labels) {

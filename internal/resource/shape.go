@@ -54,6 +54,7 @@ type Member struct {
 var (
 	shapes   = map[reflect.Type]*Shape{}
 	envelope = shapeOf(reflect.TypeFor[Resource]())
+	openSLO  = shapeOf(reflect.TypeFor[OpenSLODocument]())
 	specs    = map[string]*Shape{
 		KindService:      shapeOf(reflect.TypeFor[Service]()),
 		KindSegment:      shapeOf(reflect.TypeFor[Segment]()),
@@ -69,6 +70,9 @@ var (
 		KindProbe:        shapeOf(reflect.TypeFor[Probe]()),
 		KindAlertRules:   shapeOf(reflect.TypeFor[AlertRules]()),
 		KindAlertRouting: shapeOf(reflect.TypeFor[AlertRouting]()),
+
+		KindDataSource: openSLO, KindAlertTarget: openSLO, KindAlertCondition: openSLO, KindAlertPolicy: openSLO, KindSLI: openSLO, KindSLOService: openSLO, KindSLO: openSLO,
+		KindBudgetPolicy: shapeOf(reflect.TypeFor[BudgetPolicy]()),
 	}
 )
 
@@ -94,7 +98,7 @@ func shapeOf(t reflect.Type) *Shape {
 	case reflect.TypeFor[time.Time]():
 		s.Type = Time
 		return s
-	case reflect.TypeFor[json.RawMessage](), reflect.TypeFor[FlagSet]():
+	case reflect.TypeFor[json.RawMessage](), reflect.TypeFor[FlagSet](), reflect.TypeFor[OpenSLODocument]():
 		s.Type = Any
 		return s
 	}

@@ -28,8 +28,8 @@ func (s State) Pending(groups map[string][]string) (ring, missing string) {
 
 // unapproved says whose approval a ring still needs, "" when none is missing.
 func (s State) unapproved(ring int, groups map[string][]string) string {
-	r := s.Rings[ring]
-	if r.Approval == nil || s.Lane == Sev0 || s.Lane == Forward && ring <= s.Entry || s.Lane == Redeploy {
+	r, wanted := s.Rings[ring], s.approvalFor(ring)
+	if wanted == nil || s.Lane == Sev0 || s.Lane == Forward && ring <= s.Entry || s.Lane == Redeploy {
 		return ""
 	}
 	var given []string
@@ -38,7 +38,7 @@ func (s State) unapproved(ring int, groups map[string][]string) string {
 			given = append(given, a.By)
 		}
 	}
-	if missing := Unapproved(*r.Approval, s.By, given, groups); missing != "" {
+	if missing := Unapproved(*wanted, s.By, given, s.groups(groups)); missing != "" {
 		return "ring " + r.Name + " waits for " + missing
 	}
 	return ""
@@ -119,10 +119,10 @@ func Approve(s State, ring, actor, reason string, refuse bool, groups map[string
 		return nil, errs.E(errs.Conflict, "%s is to enter ring %s next, not %s", s.ID, next, ring)
 	}
 	r := s.Rings[s.next()]
-	if r.Approval == nil {
+	if r.Approval = s.approvalFor(s.next()); r.Approval == nil {
 		return nil, errs.E(errs.Conflict, "ring %s needs no approval", ring)
 	}
-	if err := mayApprove(s, r, strings.TrimPrefix(actor, "user:"), actor, groups); err != nil && !refuse {
+	if err := mayApprove(s, r, strings.TrimPrefix(actor, "user:"), actor, s.groups(groups)); err != nil && !refuse {
 		return nil, err
 	} else if err != nil && actor != s.By {
 		return nil, err

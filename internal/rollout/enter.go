@@ -11,7 +11,7 @@ import (
 // mayPass reports whether the current ring has baked and is healthy, and if not what it is waiting for.
 func (s State) mayPass(ev Evidence, verdict health.Verdict, now time.Time) (bool, string) {
 	ring := s.Rings[s.Ring]
-	left := time.Duration(ring.Bake) - now.Sub(s.stage().Baking) + ev.Unwatched
+	left := s.bake(s.Ring) - now.Sub(s.stage().Baking) + ev.Unwatched
 	switch {
 	case s.Paused || s.Halted:
 		return false, s.stopped()
@@ -26,7 +26,7 @@ func (s State) mayPass(ev Evidence, verdict health.Verdict, now time.Time) (bool
 	case verdict != health.Pass && !s.Lane.hasty():
 		return false, "verdict is hold: " + s.waitingFor(ev)
 	case !s.Hurried && left > 0:
-		return false, fmt.Sprintf("baking for another %s", left.Round(time.Second))
+		return false, fmt.Sprintf("baking for another %s", left.Round(time.Second)) + s.whySlow()
 	case s.Lane.hasty():
 		return true, ""
 	case ring.MinRequests > ev.Requests:
@@ -59,7 +59,7 @@ func (s State) BakedAt(ev Evidence) time.Time {
 	if s.Phase != Baking || s.From == "" {
 		return time.Time{}
 	}
-	return s.stage().Baking.Add(time.Duration(s.Rings[s.Ring].Bake) + ev.Unwatched)
+	return s.stage().Baking.Add(s.bake(s.Ring) + ev.Unwatched)
 }
 
 // mayEnter reports whether a ring may get the new version now, and if not what it is waiting for. The approval is
@@ -70,6 +70,9 @@ func (s State) mayEnter(ring int, ev Evidence, now time.Time) (ok bool, why stri
 	}
 	if s.From == "" {
 		return true, "", false
+	}
+	if r := s.Restraint; r != nil && r.Hold != "" && !s.Lane.urgent() {
+		return false, "held: " + r.Hold, false
 	}
 	r := s.Rings[ring]
 	if r.Hours != nil && !s.Lane.urgent() {

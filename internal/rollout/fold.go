@@ -48,6 +48,8 @@ func Fold(s State, e Event) State {
 		s.Warned = append(slices.Clone(s.Warned), e.Gate)
 	case EvRetired:
 		s.Retired = true
+	case EvRestrained:
+		s.Restraint = e.Restraint
 	case EvHurried:
 		s.Hurried = true
 	case EvHalted:

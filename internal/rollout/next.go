@@ -17,6 +17,13 @@ const silentFor = 15 * time.Second
 // Next decides what follows from the state and the evidence at time now; nothing when it has to wait.
 // Each call takes one step, so that each step is recorded with the evidence it was made on.
 func Next(s State, ev Evidence, now time.Time) []Event {
+	if events := next(s, ev, now); len(events) > 0 || s.Phase.Ended() || s.Phase == RollingBack {
+		return events
+	}
+	return restrained(s, ev, now)
+}
+
+func next(s State, ev Evidence, now time.Time) []Event {
 	switch s.Phase {
 	case Starting:
 		return nextStarting(s, ev, now)

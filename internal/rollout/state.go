@@ -64,28 +64,29 @@ type State struct {
 	Base    string            `json:"base,omitempty" doc:"of a flag, the name that stands for what it gives by its definition"`
 	Within  fleet.Dur         `json:"within" doc:"how long the new version may take to become ready"`
 
-	Phase    Phase      `json:"phase"`
-	Ring     int        `json:"ring" doc:"index of the outermost ring that has the new version; -1 for none"`
-	Paused   bool       `json:"paused"`
-	Halted   bool       `json:"halted,omitempty" doc:"stopped where it is, by a person or by a gate that halts"`
-	Hurried  bool       `json:"hurried" doc:"a person asked not to wait for the rest of this ring's bake"`
-	Reverted bool       `json:"reverted" doc:"routes point to the version before again"`
-	Retired  bool       `json:"retired,omitempty" doc:"the version before is not kept running any more"`
-	Reason   string     `json:"reason,omitempty" doc:"why it stands where it stands"`
-	Created  time.Time  `json:"created"`
-	ReadyAt  time.Time  `json:"readyAt,omitzero" doc:"when the new version was ready"`
-	Asked    string     `json:"asked,omitempty" doc:"the ring for which approval was asked last"`
-	Approved []Approved `json:"approved,omitempty" doc:"approvals given"`
-	HaltedBy []string   `json:"haltedBy,omitempty" doc:"gates that halted it"`
-	Waived   []string   `json:"waived,omitempty" doc:"gates asked before the next ring that halted it and that a person went past"`
-	Warned   []string   `json:"warned,omitempty" doc:"gates of the current ring that failed and only tell, or only keep it from the next"`
-	Ended    time.Time  `json:"ended,omitzero"`
-	LostAt   time.Time  `json:"lostAt,omitzero" doc:"since when no instance of the new version is ready"`
-	HurtAt   time.Time  `json:"hurtAt,omitzero" doc:"first bad event of what it was taken back for"`
-	HaltedAt time.Time  `json:"haltedAt,omitzero" doc:"when the harm was detected"`
-	BackAt   time.Time  `json:"backAt,omitzero" doc:"since when it is being taken back"`
-	SafeAt   time.Time  `json:"safeAt,omitzero" doc:"when no user got the new version any more"`
-	Stages   []Stage    `json:"stages" doc:"the rings entered so far, in order"`
+	Phase     Phase      `json:"phase"`
+	Ring      int        `json:"ring" doc:"index of the outermost ring that has the new version; -1 for none"`
+	Paused    bool       `json:"paused"`
+	Halted    bool       `json:"halted,omitempty" doc:"stopped where it is, by a person or by a gate that halts"`
+	Hurried   bool       `json:"hurried" doc:"a person asked not to wait for the rest of this ring's bake"`
+	Reverted  bool       `json:"reverted" doc:"routes point to the version before again"`
+	Retired   bool       `json:"retired,omitempty" doc:"the version before is not kept running any more"`
+	Reason    string     `json:"reason,omitempty" doc:"why it stands where it stands"`
+	Created   time.Time  `json:"created"`
+	ReadyAt   time.Time  `json:"readyAt,omitzero" doc:"when the new version was ready"`
+	Asked     string     `json:"asked,omitempty" doc:"the ring for which approval was asked last"`
+	Approved  []Approved `json:"approved,omitempty" doc:"approvals given"`
+	HaltedBy  []string   `json:"haltedBy,omitempty" doc:"gates that halted it"`
+	Waived    []string   `json:"waived,omitempty" doc:"gates asked before the next ring that halted it and that a person went past"`
+	Warned    []string   `json:"warned,omitempty" doc:"gates of the current ring that failed and only tell, or only keep it from the next"`
+	Restraint *Restraint `json:"restraint,omitempty" doc:"what low error budgets ask of it"`
+	Ended     time.Time  `json:"ended,omitzero"`
+	LostAt    time.Time  `json:"lostAt,omitzero" doc:"since when no instance of the new version is ready"`
+	HurtAt    time.Time  `json:"hurtAt,omitzero" doc:"first bad event of what it was taken back for"`
+	HaltedAt  time.Time  `json:"haltedAt,omitzero" doc:"when the harm was detected"`
+	BackAt    time.Time  `json:"backAt,omitzero" doc:"since when it is being taken back"`
+	SafeAt    time.Time  `json:"safeAt,omitzero" doc:"when no user got the new version any more"`
+	Stages    []Stage    `json:"stages" doc:"the rings entered so far, in order"`
 }
 
 // The kinds of changes. A rollout may bundle several, which go and come back together.
@@ -142,6 +143,8 @@ type Event struct {
 	HurtAt time.Time          `json:"hurtAt,omitzero"`
 	Users  int64              `json:"users,omitempty"`
 	Gates  []health.Judgement `json:"gates,omitempty"`
+
+	Restraint *Restraint `json:"restraint,omitempty"`
 }
 
 // The types of events, in the order of a rollout's life.
@@ -163,8 +166,9 @@ const (
 	EvAsked      = "approval.requested"
 	EvApproved   = "approval.given"
 	EvRejected   = "approval.refused"
-	EvRetired    = "standby.retired" // the version before is stopped
-	EvAborted    = "rollout.aborted" // a person asked to go back
+	EvRetired    = "standby.retired"    // the version before is stopped
+	EvRestrained = "rollout.restrained" // what low error budgets ask of it has changed
+	EvAborted    = "rollout.aborted"    // a person asked to go back
 	EvReverting  = "rollback.started"
 	EvReverted   = "rollback.switched"  // routes point to the version before
 	EvRolledBack = "rollback.completed" // and that is in force everywhere
@@ -188,6 +192,7 @@ type Evidence struct {
 	Unwatched time.Duration       // of the current bake, in which nothing was measured: it does not count as baked
 	Peak      Peak                // for rings that have to cover it
 	Holds     []Hold              // what keeps anything from moving outward
+	Restraint *Restraint          // what low error budgets ask of the service's changes
 	Groups    map[string][]string // members of the groups that approve
 }
 

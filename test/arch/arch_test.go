@@ -20,9 +20,11 @@ var (
 	pure = []string{"errs", "audit", "store", "fleet", "resource", "exposure", "flag", "stat", "health", "experiment", "rollout", "policy", "alert", "incident",
 		"metric",
 		"logs",
-		"synthetic"}
+		"synthetic",
+		"slo", "customer"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager",
-		"probing", "ship", "outcome"}
+		"probing", "ship", "outcome",
+		"objective"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
