@@ -34,6 +34,7 @@ import (
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/logs/segment"
 	"github.com/ringfence/ringfence/internal/notify"
+	"github.com/ringfence/ringfence/internal/objective"
 	"github.com/ringfence/ringfence/internal/pager"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/serving"
@@ -76,6 +77,7 @@ type server struct {
 	board      *switchboard.Board
 	lab        *lab.Lab
 	rules      *tsdb.Rules
+	slos       *objective.Engine
 	pager      *pager.Pager // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
 	registry   *prometheus.Registry // what this process tells of itself
@@ -136,7 +138,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s := &server{ServerConfig: c}
-	s.store = newNotifying(&discreet{Store: base, log: c.Logger}, func() { s.controller.Declared() }, func() { s.serving.Wake() })
+	s.store = newNotifying(&discreet{Store: base, log: c.Logger}, s.declared, func() { s.serving.Wake() })
 	if err := access.EnsureTokens(ctx, base, c.Data, time.Now().UTC()); err != nil {
 		return nil, err
 	}
@@ -171,6 +173,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		Every: 60 * c.Step, Logger: c.Logger})
 	s.serving.Experiments, s.board.Experiments = s.lab, s.lab
 	s.openPager()
+	s.openSLOs()
 	return s, s.openProbes()
 }
 
@@ -196,6 +199,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.probes.run(ctx) })
 	group.Go(func() error { return s.pager.Run(ctx) })
 	group.Go(func() error { return s.rules.Run(ctx) })
+	group.Go(func() error { return s.slos.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { return s.sweepLogs(ctx) })
 	group.Go(func() error { // streams of flags, which do not end by themselves

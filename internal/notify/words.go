@@ -51,13 +51,19 @@ var headlines = map[string]headline{
 	rollout.EvRolledBack: {100, Bad, func(t told) string { return back(t.From, "rolled back to "+t.From) }, func(t told) string {
 		return fmt.Sprintf("Users are safe. Release a fixed version; %s is not released again unless somebody forces it with a reason.", label(t.To))
 	}},
-	rollout.EvHalted:     {90, Bad, haltedTitle, haltedNext},
-	rollout.EvReverting:  {80, Bad, func(t told) string { return back(t.From, "going back to "+t.From) }, say("Users are being sent back. Look at what failed before you release a fix.")},
-	rollout.EvSucceeded:  {75, Good, say("out to everyone"), nothing},
-	rollout.EvAborted:    {70, Warn, say("called back"), nothing},
-	rollout.EvRejected:   {68, Warn, inRing("approval of ring %s refused"), command("It stays where it is. Take it back with: ringfence rollout rollback {service}")},
-	rollout.EvLost:       {66, Bad, say("no instance is ready"), command("It is taken back unless an instance becomes ready again. What it wrote: ringfence service logs {service}")},
-	rollout.EvWarned:     {64, Warn, inRing("a gate failed in ring %s"), say("The gate does not take the change back by itself: decide whether somebody has to.")},
+	rollout.EvHalted:    {90, Bad, haltedTitle, haltedNext},
+	rollout.EvReverting: {80, Bad, func(t told) string { return back(t.From, "going back to "+t.From) }, say("Users are being sent back. Look at what failed before you release a fix.")},
+	rollout.EvSucceeded: {75, Good, say("out to everyone"), nothing},
+	rollout.EvAborted:   {70, Warn, say("called back"), nothing},
+	rollout.EvRejected:  {68, Warn, inRing("approval of ring %s refused"), command("It stays where it is. Take it back with: ringfence rollout rollback {service}")},
+	rollout.EvLost:      {66, Bad, say("no instance is ready"), command("It is taken back unless an instance becomes ready again. What it wrote: ringfence service logs {service}")},
+	rollout.EvWarned:    {64, Warn, inRing("a gate failed in ring %s"), say("The gate does not take the change back by itself: decide whether somebody has to.")},
+	rollout.EvRestrained: {63, Warn, func(t told) string {
+		if t.said.Restraint == nil {
+			return "error budgets restrain it no more"
+		}
+		return "restrained by error budgets"
+	}, nothing},
 	rollout.EvPreempted:  {62, Warn, say("pre-empted by a hotfix"), nothing},
 	rollout.EvSuperseded: {60, Warn, say("given up for a newer one"), nothing},
 	rollout.EvAsked:      {55, Warn, inRing("waits for approval of ring %s"), command("Look at it, then approve it with: ringfence rollout approve {service}, or refuse it with: ringfence rollout refuse {service}")},

@@ -23,7 +23,7 @@ func TestRulesFireAtTheSameTimes(t *testing.T) {
 	w := newWorld(t)
 	at := func(m float64) time.Time { return epoch.Add(time.Duration(m * float64(time.Minute))) }
 	between := func(now time.Time, from, to float64) bool { return now.After(at(from)) && !now.After(at(to)) }
-	end := at(90)
+	end := at(85)
 	w.feed("shop", epoch, at(70), scrape, &counter{}, 50, func(now time.Time) float64 {
 		switch {
 		case between(now, 42, 44):
@@ -49,38 +49,7 @@ func TestRulesFireAtTheSameTimes(t *testing.T) {
 		"total":{"metricSource":{"type":"Prometheus","spec":{"query":"requests_total{case=\"shop\"}"}}}}}},
 		"timeWindow":[{"duration":"6h","isRolling":true}],"objectives":[{"target":0.97,"timeSliceTarget":0.95,"timeSliceWindow":"1m"}]}}`)
 
-	mine := map[string]map[int64]bool{}
-	e := w.start()
-	theirs := map[string]map[int64]bool{}
-	groups := loadRules(t, w, slo.Rules(compiled(w), step))
-	for _, g := range groups {
-		for _, r := range g.AlertingRules() {
-			r.SetRestored(true) // without a manager that looks for what fired before
-		}
-	}
-	for now := at(40); !now.After(end); now = now.Add(step) {
-		w.step(e, now)
-		for _, a := range e.live() {
-			note(mine, a.Labels["objective"]+"/"+a.Labels["alertname"]+"/"+a.Labels["severity"], now)
-		}
-		for _, g := range groups {
-			g.Eval(t.Context(), now)
-			for _, r := range g.AlertingRules() {
-				for _, a := range r.ActiveAlerts() {
-					if a.State == rules.StateFiring {
-						note(theirs, a.Labels.Get("objective")+"/"+a.Labels.Get("alertname")+"/"+a.Labels.Get("severity"), now)
-					}
-				}
-			}
-			if err := g.Rules(); len(err) > 0 {
-				for _, r := range err {
-					if r.LastError() != nil {
-						t.Fatal(r.LastError())
-					}
-				}
-			}
-		}
-	}
+	mine, theirs := firings(t, w, at(41), end, step)
 	intervals := 0
 	for _, key := range keys(mine, theirs) {
 		a, b := spans(mine[key], step), spans(theirs[key], step)
@@ -104,6 +73,35 @@ func TestRulesFireAtTheSameTimes(t *testing.T) {
 	if intervals < 6 {
 		t.Errorf("only %d intervals were compared", intervals)
 	}
+}
+
+// firings are the evaluations at which alerts fired, here and by the printed rules.
+func firings(t *testing.T, w *world, from, end time.Time, step time.Duration) (mine, theirs map[string]map[int64]bool) {
+	mine, theirs = map[string]map[int64]bool{}, map[string]map[int64]bool{}
+	e, groups := w.start(), loadRules(t, w, slo.Rules(compiled(w), step))
+	for now := from; !now.After(end); now = now.Add(step) {
+		w.step(e, now)
+		for _, a := range e.live() {
+			note(mine, a.Labels["objective"]+"/"+a.Labels["alertname"]+"/"+a.Labels["severity"], now)
+		}
+		for _, g := range groups {
+			g.Eval(t.Context(), now)
+			for _, r := range g.Rules() {
+				if r.LastError() != nil {
+					t.Fatal(r.LastError())
+				}
+			}
+			for _, r := range g.AlertingRules() {
+				r.SetRestored(true) // without a manager that looks for what fired before
+				for _, a := range r.ActiveAlerts() {
+					if a.State == rules.StateFiring {
+						note(theirs, a.Labels.Get("objective")+"/"+a.Labels.Get("alertname")+"/"+a.Labels.Get("severity"), now)
+					}
+				}
+			}
+		}
+	}
+	return mine, theirs
 }
 
 func compiled(w *world) []slo.Objective {

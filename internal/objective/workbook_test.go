@@ -10,18 +10,15 @@ import (
 	"github.com/ringfence/ringfence/internal/slo"
 )
 
-// TestWorkbook feeds counters to Prometheus' own database, and finds that every row of the workbook's table begins and ends
-// within one scrape of the closed form, for three targets and the shares of errors of its table.
-func TestWorkbook(t *testing.T) {
-	const scrape = time.Minute
-	w := newWorld(t)
-	onset := epoch.Add(74 * time.Hour)
-	type trial struct {
-		name   string
-		budget float64
-		share  float64
-		end    time.Time
-	}
+// trial is a service that fails for 19 hours.
+type trial struct {
+	name   string
+	budget float64
+	share  float64
+	end    time.Time
+}
+
+func feedTrials(w *world, onset time.Time, scrape time.Duration) []trial {
 	var trials []trial
 	for _, target := range []string{"0.99", "0.999", "0.9999"} {
 		f, _ := strconv.ParseFloat(target, 64)
@@ -46,6 +43,16 @@ func TestWorkbook(t *testing.T) {
 			trials = append(trials, tr)
 		}
 	}
+	return trials
+}
+
+// TestWorkbook feeds counters to Prometheus' own database, and finds that every row of the workbook's table begins and ends
+// within one scrape of the closed form, for three targets and the shares of errors of its table.
+func TestWorkbook(t *testing.T) {
+	const scrape = time.Minute
+	w := newWorld(t)
+	onset := epoch.Add(74 * time.Hour)
+	trials := feedTrials(w, onset, scrape)
 	e := w.start()
 	w.step(e, epoch.Add(72*time.Hour)) // the past is read in pieces
 	w.step(e, epoch.Add(73*time.Hour))

@@ -275,6 +275,12 @@ func toldOfEnding(out *entry, e rollout.Event, id, who string) string {
 	case rollout.EvRejected:
 		out.Tone = "fail"
 		return fmt.Sprintf("%s refused ring %s, which halts %s", who, e.Ring, id)
+	case rollout.EvRestrained:
+		if e.Restraint == nil {
+			return "The error budgets restrain it no more"
+		}
+		out.Tone = "hold"
+		return "The error budgets restrain it"
 	case rollout.EvWarned:
 		out.Tone = "hold"
 		return fmt.Sprintf("Gate %s failed in ring %s, and does not take it back", e.Gate, e.Ring)

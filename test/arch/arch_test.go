@@ -21,7 +21,7 @@ var (
 		"metric",
 		"logs",
 		"synthetic",
-		"slo", "customer"}
+		"slo"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager",
 		"probing", "ship", "outcome",
 		"objective"}
