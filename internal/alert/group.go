@@ -24,12 +24,13 @@ type Situation struct {
 // Standing is how one alert stands.
 type Standing struct {
 	Record
-	SilencedBy []string `json:"silencedBy,omitempty" doc:"silences in force"`
-	Cause      string   `json:"cause,omitempty" doc:"the alert that explains it"`
-	Muted      bool     `json:"muted,omitempty" doc:"by a time of rest of its route"`
-	Groups     []string `json:"groups,omitempty" doc:"the pages that it is in"`
-	Routes     []string `json:"routes,omitempty" doc:"the routes that it takes"`
-	To         []string `json:"to,omitempty" doc:"who is told: notifiers, or {owner}"`
+	SilencedBy  []string            `json:"silencedBy,omitempty" doc:"silences in force"`
+	Cause       string              `json:"cause,omitempty" doc:"the alert that explains it"`
+	Muted       bool                `json:"muted,omitempty" doc:"by a time of rest of its route"`
+	Groups      []string            `json:"groups,omitempty" doc:"the pages that it is in"`
+	GroupLabels []map[string]string `json:"groupLabels,omitempty" doc:"of each of these pages, by which it is made"`
+	Routes      []string            `json:"routes,omitempty" doc:"the routes that it takes"`
+	To          []string            `json:"to,omitempty" doc:"who is told: notifiers, or {owner}"`
 }
 
 // Suppressed says whether it fires and nobody is told.
@@ -73,6 +74,7 @@ func Judge(s Situation) ([]Group, map[string]Standing) {
 			of[r.ID] = append(of[r.ID], g)
 			g.First = g.First || i == 0
 			st.Muted = st.Muted || route.Muted && lasts
+			st.GroupLabels = append(st.GroupLabels, g.Labels)
 			st.Groups, st.Routes, st.To = append(st.Groups, g.ID), append(st.Routes, route.ID), append(st.To, route.To...)
 			switch {
 			case !lasts:

@@ -28,6 +28,16 @@ var undescribed = map[string]string{
 	"GET /metrics":                 "Prometheus' format",
 	"POST /opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "OpenTelemetry's protocol, gRPC",
 
+	"POST /api/v2/alerts":         "Alertmanager's API, described by Alertmanager",
+	"GET /api/v2/alerts":          "Alertmanager's API",
+	"GET /api/v2/alerts/groups":   "Alertmanager's API",
+	"GET /api/v2/silences":        "Alertmanager's API",
+	"POST /api/v2/silences":       "Alertmanager's API",
+	"GET /api/v2/silence/{id}":    "Alertmanager's API",
+	"DELETE /api/v2/silence/{id}": "Alertmanager's API",
+	"GET /api/v2/status":          "Alertmanager's API",
+	"GET /api/v2/receivers":       "Alertmanager's API",
+
 	"/v1/":              "answers for what is not there",
 	"GET /openapi.json": "the description itself",
 	"GET /openapi.yaml": "the description itself",

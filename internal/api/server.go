@@ -27,6 +27,8 @@ type Options struct {
 	FlagKeys  FlagKeys
 	Board     Board
 	Lab       Lab
+	Pager     Pager
+	AlertNews AlertNews
 	Probes    Probes
 	Probing   Probing
 	Usage     Usage
@@ -89,6 +91,8 @@ func New(o Options) (*Server, error) {
 	s.flags()
 	s.flagKeys()
 	s.experiments()
+	s.alerts()
+	s.alertmanager()
 	s.probes()
 	s.rum()
 	s.logStore()

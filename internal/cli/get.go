@@ -126,6 +126,29 @@ func aboutMore(r resource.Resource) (string, error) {
 		n, err := resource.As[resource.Notifier](r)
 		return fmt.Sprintf("%s of %s", n.To.Channel(), few(n.Defaults().Events, 5)), err
 	}
+	return aboutAlerts(r)
+}
+
+func aboutAlerts(r resource.Resource) (string, error) {
+	switch r.Kind {
+	case resource.KindAlertRules:
+		a, err := resource.As[resource.AlertRules](r)
+		n := 0
+		for _, g := range a.Groups {
+			n += len(g.Rules)
+		}
+		return fmt.Sprintf("%d groups, %d rules", len(a.Groups), n), err
+	case resource.KindAlertRouting:
+		a, err := resource.As[resource.AlertRouting](r)
+		if a.Route == nil {
+			return "to the owners", err
+		}
+		to := a.Route.To
+		if to == nil {
+			to = []string{"the owners"}
+		}
+		return fmt.Sprintf("to %s, %d routes below", few(to, 5), len(a.Route.Routes)), err
+	}
 	return aboutSegment(r)
 }
 

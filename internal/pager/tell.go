@@ -177,7 +177,7 @@ func (p *Pager) tellOne(ctx context.Context, pl plan, e errand, page alert.Page,
 	}
 	ctx, cancel := context.WithTimeout(ctx, lease)
 	defer cancel()
-	n := alert.Notice{ID: fmt.Sprintf("%s.%d.%s", e.group.ID, e.ledger.rev, name), Receiver: name, GroupKey: e.group.Key, GroupLabels: e.group.Labels, Reason: e.to[name],
+	n := alert.Notice{ID: fmt.Sprintf("%s.%d.%s", e.group.ID, e.ledger.Told[name].At.UnixMilli(), name), Receiver: name, GroupKey: e.group.Key, GroupLabels: e.group.Labels, Reason: e.to[name],
 		Repeat: e.unsure[name], Page: page, Source: p.Link}
 	if page.Status == alert.Firing {
 		for _, r := range e.group.Ended {

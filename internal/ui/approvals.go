@@ -25,6 +25,7 @@ type asked struct {
 	at      time.Time
 	n       int
 	changes int
+	fires   int // pages of alerts that nobody has taken
 }
 
 // notice fills in what every page says. A page is better without it than not at all.
@@ -42,13 +43,14 @@ func (s *Server) notice(ctx context.Context, v *visit) {
 		if list, err := s.Decisions.Inbox(ctx); err == nil {
 			s.asks.n, s.asks.at = len(list), now
 		}
+		s.asks.fires = s.fires(ctx)
 		if s.Board != nil {
 			if open, err := s.Board.Requests(ctx, "", true); err == nil {
 				s.asks.changes = len(open)
 			}
 		}
 	}
-	v.Asks, v.Changes = s.asks.n, s.asks.changes
+	v.Asks, v.Changes, v.Fires = s.asks.n, s.asks.changes, s.asks.fires
 }
 
 func (s *Server) lastGood(ctx context.Context, service string) (string, error) {

@@ -35,8 +35,8 @@ func (v *visit) Nav() []navGroup {
 	if flags.Links != nil {
 		all = append(all, flags)
 	}
-	if v.Probing {
-		all = append(all, navGroup{Name: "Watching", Links: []navLink{{Path: "/probes", Text: "Probes", Letter: "b"}}})
+	if v.Watches || v.Probing {
+		all = append(all, watching(v))
 	}
 	all = append(all, navGroup{Name: "Record", Links: []navLink{{Path: "/events", Text: "Events", Letter: "e"}}})
 	for i := range all {
@@ -61,4 +61,16 @@ func (l navLink) holds(path string) bool {
 		}
 	}
 	return false
+}
+
+// watching are the pages that watch production.
+func watching(v *visit) navGroup {
+	g := navGroup{Name: "Watching"}
+	if v.Watches {
+		g.Links = append(g.Links, navLink{Path: "/alerts", Text: "Alerts", Letter: "l"}, navLink{Path: "/noise", Text: "Noise"})
+	}
+	if v.Probing {
+		g.Links = append(g.Links, navLink{Path: "/probes", Text: "Probes", Letter: "b"})
+	}
+	return g
 }

@@ -5,9 +5,9 @@ import "testing"
 func TestNavigation(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "Changes Overview", "/rollouts/shop-2": "Changes Overview", "/services/shop": "Changes Overview", "/plans/standard": "Changes Plans", "/flags": "Flags Flags",
-		"/flag-sets/a": "Flags Flags", "/experiments/x": "Flags Experiments", "/events": "Record Events", "/eventsx": "",
+		"/flag-sets/a": "Flags Flags", "/experiments/x": "Flags Experiments", "/alerts/4f2c": "Watching Alerts", "/noise": "Watching Noise", "/events": "Record Events", "/eventsx": "",
 	} {
-		v := &visit{Path: path, Flags: true, Labs: true}
+		v := &visit{Path: path, Flags: true, Labs: true, Watches: true}
 		got, letters := "", map[string]string{}
 		for _, g := range v.Nav() {
 			for _, l := range g.Links {

@@ -12,7 +12,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 	base, err := template.New("").Funcs(template.FuncMap{
 		"lower": strings.ToLower,
 		"asset": f.url, "ago": ago, "span": span, "count": count, "percent": percent, "rate": rate, "size": size, "person": person,
-		"sentence": sentenceCase, "label": labelOf, "fieldnames": fieldsOf, "percentOf": func(p float64) string { return percent(p / 100) }, "pageof": pageOf, "short": shortID, "plural": plural, "list": func(items ...any) []any { return items },
+		"sentence": sentenceCase, "label": labelOf, "fieldnames": fieldsOf, "percentOf": func(p float64) string { return percent(p / 100) }, "percentOf100": func(p float64) float64 { return min(100, max(0, 100*p)) }, "pageof": pageOf, "short": shortID, "plural": plural, "list": func(items ...any) []any { return items },
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"day":   func(t time.Time) string { return t.UTC().Format("Mon 2 Jan 15:04") },
@@ -28,7 +28,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "calendar", "plans", "plan", "events", "simulate", "signin", "error",
-		"flags", "flag", "flagedit", "flagset", "requests", "experiments", "experiment", "probes", "probe", "users"} {
+		"flags", "flag", "flagedit", "flagset", "requests", "experiments", "experiment", "probes", "probe", "users", "alerts", "alert", "noise"} {
 		page, err := base.Clone()
 		if err == nil {
 			page, err = page.ParseFS(embedded, "templates/"+name+".html")

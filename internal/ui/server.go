@@ -23,6 +23,7 @@ type Options struct {
 	Lab       Lab    // nil: there are no pages of experiments
 	Probes    Probes // nil: there are no pages of probes
 	Usage     Usage  // nil: there are no pages of what users see
+	Pager     Pager  // nil: there are no pages of alerts
 	Hub       Hub
 	Store     Store
 	Notifier  Notifier // nil: pages look for new events by themselves
@@ -100,6 +101,7 @@ func (s *Server) routes() {
 	s.flagRoutes()
 	s.experimentRoutes()
 	s.probeRoutes()
+	s.alertRoutes()
 	for _, verb := range rollout.Verbs {
 		s.deed("/rollouts/{rollout}/"+string(verb), s.command(verb))
 	}

@@ -33,6 +33,8 @@ type visit struct {
 	Flags   bool         // there are pages of flags
 	Labs    bool         // there are pages of experiments
 	Probing bool         // there are pages of probes
+	Watches bool         // there are pages of alerts
+	Fires   int          // pages of alerts that nobody has taken
 	Onward  string       // where one is led when something was done, when not back
 	id      string       // of the session
 }
@@ -69,6 +71,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 		}
 		v.id, v.Who, v.Form, v.Flags = id, who, formToken(id), s.Board != nil
 		v.Labs, v.Probing = s.Lab != nil, s.Probes != nil
+		v.Watches = s.Pager != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err

@@ -27,6 +27,7 @@ import (
 	"github.com/ringfence/ringfence/internal/link"
 	"github.com/ringfence/ringfence/internal/notify"
 	"github.com/ringfence/ringfence/internal/notify/send"
+	"github.com/ringfence/ringfence/internal/pager"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
@@ -130,9 +131,10 @@ func Start(t testing.TB) *Plane {
 	p.Controller = controller.New(controller.Options{Store: p.Store, Fleet: hub, Metrics: NoMetrics{}, Catalog: declared, Logger: logger, Interval: 50 * time.Millisecond})
 	telling := notify.New(notify.Options{Store: p.Store, Catalog: declared, Rollouts: p.Controller, Changes: p.Store, Logger: logger,
 		Sender: send.New(send.Options{Secrets: filepath.Join(p.Dir, "secrets"), Version: "test"})})
+	paging := pager.New(pager.Options{Store: p.Store, Catalog: declared, Logger: logger})
 	p.Server, err = api.New(api.Options{
 		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared, Telling: telling,
-		Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
+		Pager: paging, AlertNews: paging, Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
 		Access: access.Tokens{Store: p.Store}, FlagKeys: access.FlagKeys{Store: p.Store}, Logger: logger, Version: "test",
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 		UI:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") }),
