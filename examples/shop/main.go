@@ -6,6 +6,8 @@
 //	go build -o shop-v3 -ldflags "-X main.version=v3 -X main.checkoutErrors=0.4 -X main.delay=60ms" ./examples/shop
 //	go build -o shop-v4 -ldflags "-X main.version=v4 -X main.ready=never" ./examples/shop
 //
+// What else a version may do wrong, for drills, is in faults.go.
+//
 // Whether a user has the express checkout is the flag express-checkout, which the shop asks OFREP_ENDPOINT for.
 //
 // Its configuration is the GREETING in its environment and the prices in prices.json below RINGFENCE_CONFIG.
@@ -74,7 +76,8 @@ func run(listen string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 
-	server := &http.Server{Addr: listen, Handler: slowed(wait, routes(errorShare, expressShare)), ReadHeaderTimeout: 5 * time.Second}
+	decay()
+	server := &http.Server{Addr: listen, Handler: faulty(slowed(wait, routes(errorShare, expressShare))), ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
 	slog.Info("shop is open", "version", version, "listen", listen, "greeting", os.Getenv("GREETING"))
@@ -115,13 +118,25 @@ func routes(errorShare, expressShare float64) http.Handler {
 		if enabled(r.Context(), "express-checkout", r.Header.Get("X-User-ID")) {
 			kind, share = "express", max(errorShare, expressShare)
 		}
-		if rand.Float64() < share {
+		if chance(share) {
 			answer(w, http.StatusInternalServerError, map[string]string{"error": "the payment could not be booked"})
+			return
+		}
+		if err := errors.Join(charge(r), keepOrder()); err != nil {
+			answer(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
 			return
 		}
 		answer(w, http.StatusOK, map[string]string{"order": strconv.FormatUint(rand.Uint64(), 36), "version": version, "checkout": kind})
 	})
 	pages(mux)
+	mux.HandleFunc("POST /charge", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"charged": "yes"})
+	})
+	if metrics == "yes" {
+		mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, "# TYPE shop_products gauge\nshop_products %d\n", len(products))
+		})
+	}
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if ready != "yes" {
 			http.Error(w, "the catalogue cannot be read", http.StatusServiceUnavailable)
@@ -178,6 +193,8 @@ func priced() ([]product, error) {
 	}
 	return list, err
 }
+
+func chance(share float64) bool { return rand.Float64() < share }
 
 func slowed(wait time.Duration, next http.Handler) http.Handler {
 	if wait == 0 {

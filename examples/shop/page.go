@@ -32,6 +32,6 @@ func pages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /app/product/{id}", show)
 	mux.HandleFunc("GET /app.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		fmt.Fprint(w, app)
+		fmt.Fprint(w, appError+app)
 	})
 }
