@@ -23,6 +23,9 @@ const (
 	Description = "description"
 	Runbook     = "runbook_url"
 	Impact      = "impact"
+
+	DefaultRunbook = "default_runbook_url" // those that count when the service declares none
+	DefaultImpact  = "default_impact"
 )
 
 // Severities, the one that wakes people first.

@@ -31,8 +31,10 @@ func (a Alert) Filled(f Facts) (filled Alert, added []string) {
 			added = append(added, l[0])
 		}
 	}
-	fill(notes, Runbook, f.Runbook)
-	fill(notes, Impact, f.Impact)
+	fill(notes, Runbook, cmp.Or(f.Runbook, notes[DefaultRunbook]))
+	fill(notes, Impact, cmp.Or(f.Impact, notes[DefaultImpact]))
+	delete(notes, DefaultRunbook)
+	delete(notes, DefaultImpact)
 	a.Labels, a.Annotations = labels, notes
 	return a, added
 }

@@ -11,6 +11,12 @@ import (
 	"github.com/ringfence/ringfence/internal/fleet"
 )
 
+// BuiltInAlerts are the alerts that watch every service without being declared, AllAlerts is all of them.
+var BuiltInAlerts = []string{"ErrorsBurn", "LatencyBurn", "ErrorsBurnSlowly", "LatencyBurnSlowly", "TrafficDrop", "NoInstanceReady", "InstanceHangs", "CrashLooping", "MemoryLeak", "FilesRunOut", "ServiceNotMeasured", "BrowserErrors"}
+
+// AllAlerts stands for all of them.
+const AllAlerts = "*"
+
 // AlertRules are groups of rules, exactly as a rule file of Prometheus holds them.
 type AlertRules struct {
 	Groups []RuleGroup `json:"groups" minItems:"1" maxItems:"200" doc:"rules that are evaluated one after the other; other groups beside them"`

@@ -67,6 +67,7 @@ type Service struct {
 	DependsOn []string    `json:"dependsOn,omitempty" maxItems:"50" doc:"services that it calls: when one of them fails, its own alerts are symptoms"`
 	Runbook   string      `json:"runbook,omitempty" maxLength:"2000" doc:"address of the page that says what to do when it hurts; alerts name it"`
 	Impact    string      `json:"impact,omitempty" maxLength:"500" doc:"what users notice when it hurts, in a sentence; alerts name it"`
+	AlertsOff []string    `json:"alertsOff,omitempty" maxItems:"50" doc:"built-in alerts that do not watch it, such as TrafficDrop, or * for none of them"`
 }
 
 // Metrics says where an instance tells its own metrics, in Prometheus' text or protobuf format or as OpenMetrics.

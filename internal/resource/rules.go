@@ -71,6 +71,9 @@ func (p *problems) service(s *Service) {
 	p.route(&s.Route)
 	p.name(s.Plan, "spec.plan")
 	p.units(s)
+	for i, name := range s.AlertsOff {
+		p.need(name == AllAlerts || slices.Contains(BuiltInAlerts, name), item("spec.alertsOff", i), "* or one of "+strings.Join(BuiltInAlerts, ", "), "there is no built-in alert %q", clip(name))
+	}
 	p.names(s.DependsOn, "spec.dependsOn") // services outside Ringfence too, so that it need not be declared
 	p.need(s.Runbook == "" || strings.HasPrefix(s.Runbook, "https://") || strings.HasPrefix(s.Runbook, "http://"), "spec.runbook", "an address such as https://wiki.example/shop", "%q is none", clip(s.Runbook))
 	if s.Peak != nil {

@@ -57,7 +57,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		if i.Ready {
 			ready = 1
 		}
-		tell(c.ready, prometheus.GaugeValue, ready)
+		if !i.leaving { // nobody expects it of one that is on its way out
+			tell(c.ready, prometheus.GaugeValue, ready)
+		}
 		tell(c.restarts, prometheus.CounterValue, float64(i.Restarts))
 		if i.PID == 0 {
 			continue
@@ -81,14 +83,20 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// seenInstance is an instance as it is seen now.
+type seenInstance struct {
+	fleet.Instance
+	leaving bool
+}
+
 // instances are all instances as they are seen now.
-func (r *Runtime) instances() (all []fleet.Instance) {
+func (r *Runtime) instances() (all []seenInstance) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, versions := range r.slots {
 		for _, s := range versions {
 			for _, i := range s.instances {
-				all = append(all, i.view)
+				all = append(all, seenInstance{i.view, i.stopping})
 			}
 		}
 	}

@@ -1,0 +1,51 @@
+package rulebook
+
+// Where instances stand, or what they run out of.
+var instances = []rule{
+	{name: "NoInstanceReady", severity: "page", hold: "10s", cause: "crash",
+		expr: `sum by (service, unit) (ringfence_instance_ready) == 0
+and on (service, unit) sum by (service, unit) (max_over_time(ringfence_instance_ready[1h])) > 0`,
+		summary:     `{{ $labels.service }}: no instance is ready in unit {{ $labels.unit }}`,
+		description: `Instances were ready within the last hour, and none is now.`,
+		impact:      `Every request to {{ $labels.service }} fails.`},
+	{name: "InstanceHangs", severity: "ticket", hold: "20s", cause: "crash",
+		expr: `ringfence_instance_ready == 0
+and max_over_time(ringfence_instance_ready[15m]) == 1
+and changes(ringfence_instance_restarts_total[2m]) == 0`,
+		summary:     `{{ $labels.service }}: instance {{ $labels.version }}/{{ $labels.instance }} runs and is not ready any more`,
+		description: `It was ready, it has not ended, and it does not answer when it is asked whether it is ready.`,
+		impact:      `What it was working on is lost; the other instances carry its load.`},
+	{name: "CrashLooping", severity: "page",
+		expr:        `sum by (service, version, unit) (increase(ringfence_instance_restarts_total[10m])) > 2.5`,
+		keep:        "1m",
+		summary:     `{{ $labels.service }}: instances of {{ $labels.version }} ended {{ $value | humanize }} times within ten minutes`,
+		description: `They end by themselves and are started again with growing pauses. ringfence service logs {{ $labels.service }} shows their last words.`,
+		impact:      `Requests to {{ $labels.service }} are cut or wait.`},
+	{name: "MemoryLeak", severity: "page", keep: "1m",
+		expr: `(
+  sum by (service, version, unit) (predict_linear(ringfence_instance_memory_bytes[2m], 900) - ringfence_instance_memory_bytes)
+    > on (unit) group_left () ringfence_memory_available_bytes
+  and sum by (service, version, unit) (ringfence_instance_memory_bytes) > 2 * sum by (service, version, unit) (ringfence_instance_memory_bytes offset 30s)
+)
+or (
+  sum by (service, version, unit) (predict_linear(ringfence_instance_memory_bytes[1h], 6 * 3600) - ringfence_instance_memory_bytes)
+    > on (unit) group_left () ringfence_memory_available_bytes
+  and sum by (service, version, unit) (ringfence_instance_memory_bytes) > 1.2 * sum by (service, version, unit) (ringfence_instance_memory_bytes offset 30m)
+  and sum by (service, version, unit) (ringfence_instance_memory_bytes offset 30m) > 1.2 * sum by (service, version, unit) (ringfence_instance_memory_bytes offset 1h)
+)`,
+		summary:     `{{ $labels.service }}: the memory of {{ $labels.version }} grows until the machine has none`,
+		description: `As it grows, it takes all that is left within 15 minutes, or within 6 hours.`,
+		impact:      `The machine will end instances, those of other services too.`},
+	{name: "FilesRunOut", severity: "page",
+		expr:        `max by (service, version, unit) (ringfence_instance_open_files / ringfence_instance_max_files) > 0.8`,
+		hold:        "10s",
+		summary:     `{{ $labels.service }}: an instance of {{ $labels.version }} holds {{ $value | humanizePercentage }} of the files and connections that it may`,
+		description: `With none left it takes no connections, opens no file and asks no other service.`,
+		impact:      `Requests to {{ $labels.service }} will fail.`},
+	{name: "ServiceNotMeasured", severity: "ticket", hold: "30s",
+		expr: `label_replace(up{job="service"}, "instance", "$1", "instance", ".*/(.*)") == 0
+and on (service, version, unit, instance) ringfence_instance_ready == 1`,
+		summary:     `{{ $labels.service }}: the metrics of {{ $labels.version }} cannot be read`,
+		description: `Its instance {{ $labels.instance }} is ready, and what it declares as its metrics does not answer, or not in a format that is known.`,
+		impact:      `None yet. What rests on these metrics is blind.`},
+}
