@@ -21,6 +21,7 @@ type Past struct {
 	db      *DB
 	targets map[string]*ingest
 	groups  []*rules.Group
+	every   []time.Duration // of each group
 }
 
 // Past begins to tell of simulated time.
@@ -79,16 +80,19 @@ func (p *Past) Declare(set resource.AlertRules, step time.Duration) error {
 			all = append(all, rules.NewAlertingRule(r.Alert, expr, time.Duration(r.For), time.Duration(r.KeepFiringFor), labels.FromMap(r.Labels), labels.FromMap(r.Annotations),
 				labels.EmptyLabels(), "", true, opts.Logger))
 		}
+		p.every = append(p.every, max(step, time.Duration(g.Interval)))
 		p.groups = append(p.groups, rules.NewGroup(rules.GroupOptions{Name: g.Name, File: g.Name, Interval: step, Rules: all, Opts: opts}))
 	}
 	return nil
 }
 
-// Evaluate evaluates the rules at a time, and returns the alerts that fire.
+// Evaluate evaluates the rules that are due at a time, and returns the alerts that fire.
 func (p *Past) Evaluate(ctx context.Context, at time.Time) ([]alert.Alert, error) {
 	var all []alert.Alert
-	for _, g := range p.groups {
-		g.Eval(ctx, at)
+	for i, g := range p.groups {
+		if at.UnixNano()%int64(p.every[i]) == 0 {
+			g.Eval(ctx, at)
+		}
 		for _, r := range g.Rules() {
 			if err := r.LastError(); err != nil {
 				return nil, errors.Join(errors.New(r.Name()), err)
