@@ -46,6 +46,7 @@ type day struct {
 	gateway  map[string]string // target
 	services []*service
 	counters *counters
+	midnight time.Time
 	begin    time.Time
 	at       time.Time
 	deaf     time.Time // until then the gateway does not answer
@@ -54,20 +55,28 @@ type day struct {
 	out      Healthy
 }
 
+// Time is which healthy time passes: from an hour of the day, for some hours.
+type Time struct {
+	Seed        uint64
+	From, Hours float64
+}
+
 // RunHealthy lets healthy hours pass, and says which alerts fired in them.
-func RunHealthy(ctx context.Context, past Past, seed uint64, hours int, progress func(done float64)) (Healthy, error) {
+func RunHealthy(ctx context.Context, past Past, t Time, progress func(done float64)) (Healthy, error) {
 	rules := rulebook.Rules(nil)
 	if err := past.Declare(rules, evaluateEvery); err != nil {
 		return Healthy{}, err
 	}
-	begin := time.Now().UTC().Truncate(24 * time.Hour).Add(-time.Duration(hours) * time.Hour)
-	d := &day{rng: rand.New(rand.NewPCG(seed, 5)), begin: begin, gateway: map[string]string{"job": "gateway", "unit": unit}, counters: newCounters(), diskUsed: 0.45, services: cast()}
-	d.out.Hours, d.out.Alarms = float64(hours), []alert.Alert{}
+	length := time.Duration(t.Hours * float64(time.Hour)).Truncate(scrapeEvery)
+	midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(-length).Truncate(24 * time.Hour).Add(-24 * time.Hour)
+	begin := midnight.Add(time.Duration(t.From * float64(time.Hour)).Truncate(evaluateEvery))
+	d := &day{rng: rand.New(rand.NewPCG(t.Seed, 5)), midnight: midnight, begin: begin, gateway: map[string]string{"job": "gateway", "unit": unit}, counters: newCounters(), diskUsed: 0.45, services: cast()}
+	d.out.Hours, d.out.Alarms = length.Hours(), []alert.Alert{}
 	for _, g := range rules.Groups {
 		d.out.Rules += len(g.Rules)
 	}
 	known := map[string]bool{}
-	end := begin.Add(time.Duration(hours) * time.Hour)
+	end := begin.Add(length)
 	for d.at = begin; d.at.Before(end); d.at = d.at.Add(scrapeEvery) {
 		if err := d.pass(past); err != nil {
 			return d.out, err
@@ -133,8 +142,8 @@ func (d *day) pass(past Past) error {
 	return nil
 }
 
-// hour is the time since the beginning.
-func (d *day) hour() float64 { return d.at.Sub(d.begin).Hours() }
+// hour is the time since the first midnight.
+func (d *day) hour() float64 { return d.at.Sub(d.midnight).Hours() }
 
 // happen begins what happens on an ordinary day.
 func (d *day) happen() {

@@ -1,5 +1,19 @@
 package rulebook
 
+import "fmt"
+
+// grows is true for a version whose instances' memory, by how it has grown over a time, takes all that the machine has left within some
+// seconds, and has grown by a factor in either half of that time: a cache that fills and is full has not.
+func grows(over, half string, within int, by float64) string {
+	const memory = "ringfence_instance_memory_bytes"
+	sum := func(of string) string { return "sum by (service, version, unit) (" + of + ")" }
+	return fmt.Sprintf(`(
+  %s > on (unit) group_left () ringfence_memory_available_bytes
+  and %s > %g * %s
+  and %[4]s > %[3]g * %[5]s
+)`, sum(fmt.Sprintf("predict_linear(%s[%s], %d) - %[1]s", memory, over, within)), sum(memory), by, sum(memory+" offset "+half), sum(memory+" offset "+over))
+}
+
 // Where instances stand, or what they run out of.
 var instances = []rule{
 	{name: "NoInstanceReady", severity: "page", hold: "10s", cause: "crash",
@@ -22,17 +36,7 @@ and changes(ringfence_instance_restarts_total[2m]) == 0`,
 		description: `They end by themselves and are started again with growing pauses. ringfence service logs {{ $labels.service }} shows their last words.`,
 		impact:      `Requests to {{ $labels.service }} are cut or wait.`},
 	{name: "MemoryLeak", severity: "page", keep: "1m",
-		expr: `(
-  sum by (service, version, unit) (predict_linear(ringfence_instance_memory_bytes[2m], 900) - ringfence_instance_memory_bytes)
-    > on (unit) group_left () ringfence_memory_available_bytes
-  and sum by (service, version, unit) (ringfence_instance_memory_bytes) > 2 * sum by (service, version, unit) (ringfence_instance_memory_bytes offset 30s)
-)
-or (
-  sum by (service, version, unit) (predict_linear(ringfence_instance_memory_bytes[1h], 6 * 3600) - ringfence_instance_memory_bytes)
-    > on (unit) group_left () ringfence_memory_available_bytes
-  and sum by (service, version, unit) (ringfence_instance_memory_bytes) > 1.2 * sum by (service, version, unit) (ringfence_instance_memory_bytes offset 30m)
-  and sum by (service, version, unit) (ringfence_instance_memory_bytes offset 30m) > 1.2 * sum by (service, version, unit) (ringfence_instance_memory_bytes offset 1h)
-)`,
+		expr:        grows("2m", "1m", 900, 1.1) + "\nor " + grows("1h", "30m", 6*3600, 1.2),
 		summary:     `{{ $labels.service }}: the memory of {{ $labels.version }} grows until the machine has none`,
 		description: `As it grows, it takes all that is left within 15 minutes, or within 6 hours.`,
 		impact:      `The machine will end instances, those of other services too.`},

@@ -5,7 +5,7 @@ import "fmt"
 // The objectives of a service that declares none: so many requests of a hundred are answered without an error, and within Within seconds.
 const (
 	Answered = 99.9
-	InTime   = 99
+	InTime   = 99.0
 	Within   = "1"
 )
 
@@ -13,7 +13,7 @@ const (
 	failed = `ringfence_requests_total{code=~"5.."}`
 	every  = `ringfence_requests_total`
 	took   = `ringfence_request_duration_seconds`
-	enough = 10 // bad requests in the long window: one failure among ten wakes nobody
+	enough = 10.0 // bad requests in the long window: one failure among ten wakes nobody
 )
 
 // share is the share of requests that failed in a window, by service.
@@ -37,13 +37,14 @@ const (
 	slowRate = 6
 )
 
-// failures and waits ask for enough bad requests in a window.
+// failures asks for enough of them in a window.
 func failures(window string) string {
-	return fmt.Sprintf("\nand on (service) sum by (service) (increase(%s[%s])) >= %d", failed, window, enough)
+	return fmt.Sprintf("\nand on (service) sum by (service) (increase(%s[%s])) >= %g", failed, window, enough)
 }
 
-func waits(window string) string {
-	return fmt.Sprintf("\nand on (service) %s * histogram_count(sum by (service) (increase(%s[%s]))) >= %d", slow(window), took, window, enough)
+// waits asks for so many requests in a window that enough of them are slow when it burns at a rate.
+func waits(window string, rate float64) string {
+	return fmt.Sprintf("\nand on (service) sum by (service) (increase(%s[%s])) >= %.3g", every, window, enough/(rate*(100-InTime)/100))
 }
 
 var requests = []rule{
@@ -53,7 +54,7 @@ var requests = []rule{
 		description: `An objective of 99.9 % spends a fiftieth of a month's error budget within an hour, and it goes on.`,
 		impact:      `Users of {{ $labels.service }} see errors.`},
 	{name: "LatencyBurn", severity: "page",
-		expr:        burn(slow, "1h", "5m", fastRate*(100-InTime)/100) + waits("1h"),
+		expr:        burn(slow, "1h", "5m", fastRate*(100-InTime)/100) + waits("1h", fastRate),
 		summary:     `{{ $labels.service }}: {{ $value | humanizePercentage }} of its requests take longer than a second`,
 		description: `An objective of 99 % within a second spends a fiftieth of a month's budget within an hour, and it goes on.`,
 		impact:      `Users of {{ $labels.service }} wait.`},
@@ -78,7 +79,7 @@ var slowly = []rule{
 		description: `An objective of 99.9 % spends a twentieth of a month's error budget within six hours, and it goes on.`,
 		impact:      `Some users of {{ $labels.service }} see errors.`},
 	{name: "LatencyBurnSlowly", severity: "ticket",
-		expr:        burn(slow, "6h", "30m", slowRate*(100-InTime)/100) + waits("6h"),
+		expr:        burn(slow, "6h", "30m", slowRate*(100-InTime)/100) + waits("6h", slowRate),
 		summary:     `{{ $labels.service }}: {{ $value | humanizePercentage }} of its requests have taken longer than a second for hours`,
 		description: `An objective of 99 % within a second spends a twentieth of a month's budget within six hours, and it goes on.`,
 		impact:      `Some users of {{ $labels.service }} wait.`},

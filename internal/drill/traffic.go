@@ -1,0 +1,100 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// traffic is the users of all services: they come when they come, however slow the answers are, and leave after a while.
+type traffic struct {
+	run    *run
+	client *http.Client
+}
+
+const (
+	perSecond = 20
+	users     = 400
+	employees = 80
+	tenants   = 40
+	tired     = 4 * time.Second // when a user leaves
+)
+
+func newTraffic(r *run) *traffic {
+	return &traffic{run: r, client: &http.Client{Timeout: tired, Transport: &http.Transport{MaxIdleConnsPerHost: 256, IdleConnTimeout: 20 * time.Second, DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// goOn sends requests until ctx ends.
+func (t *traffic) goOn(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, trial := range t.run.faults {
+		wg.Go(func() { t.to(ctx, trial) })
+	}
+	wg.Wait()
+	t.client.CloseIdleConnections()
+}
+
+// to sends requests to one service.
+func (t *traffic) to(ctx context.Context, trial *trial) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for next := time.Now(); ctx.Err() == nil; {
+		next = next.Add(time.Duration(rand.ExpFloat64() / perSecond * float64(time.Second)))
+		if sleep(ctx, time.Until(next)) != nil {
+			return
+		}
+		if !trial.quiet.Load() {
+			wg.Go(func() { t.send(context.WithoutCancel(ctx), trial) })
+		}
+	}
+}
+
+func (t *traffic) send(ctx context.Context, trial *trial) {
+	method, path, body := http.MethodGet, "/products", ""
+	switch p := rand.Float64(); {
+	case p < 0.3:
+		path = "/web"
+	case p < 0.5:
+		method, path, body = http.MethodPost, "/cart", `{"id":1,"name":"Kettle","price":39.9}`
+	case p < 0.75:
+		method, path, body = http.MethodPost, "/checkout", "{}"
+	}
+	gateway := t.run.rig.gateway
+	if trial.spec.unit == smallUnit {
+		gateway = t.run.rig.small
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+gateway+path, strings.NewReader(body))
+	if err != nil {
+		return
+	}
+	n := rand.IntN(users)
+	user := fmt.Sprintf("u%d@customers.example", n)
+	if n < employees {
+		user = fmt.Sprintf("u%d@shop.example", n)
+	}
+	tenant := fmt.Sprintf("t%d", n%tenants)
+	if n%100 == 7 {
+		tenant = "acme"
+	}
+	req.Host = trial.service + ".localhost"
+	req.Header.Set("X-User-ID", user)
+	req.Header.Set("X-Tenant", tenant)
+	resp, err := t.client.Do(req)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	if err == nil && path == "/web" && resp.StatusCode == http.StatusOK {
+		t.browse(ctx, trial, user, string(page))
+	}
+}
+
+// browse is what a browser does with a page.
+func (t *traffic) browse(context.Context, *trial, string, string) {}
