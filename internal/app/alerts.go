@@ -15,6 +15,7 @@ import (
 	"github.com/ringfence/ringfence/internal/notify/send"
 	"github.com/ringfence/ringfence/internal/pager"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rulebook"
 	"github.com/ringfence/ringfence/internal/tsdb"
 )
 
@@ -59,31 +60,25 @@ func (rests) Active(w resource.Window, now time.Time) bool {
 
 // openRules makes what evaluates rules and sends the alerts that they make.
 func (s *server) openRules(link string) {
-	s.rules = s.metrics.Rules(tsdb.RulesOptions{Declared: s.declaredRules, Send: s.pager.Send, Firing: s.pager.Firing, Link: link, Logger: s.Logger})
+	s.rules = s.metrics.Rules(tsdb.RulesOptions{Declared: s.declaredRules, Send: s.pager.Send, Firing: s.pager.Firing, Link: link, Logger: s.Logger,
+		Interval: min(15*time.Second, max(time.Second, 5*s.Scrape))})
 	s.registry.MustRegister(s.rules, s.pager)
 }
 
 // heartbeatRules are the rules of the dead man's switch: what they look at always holds.
 const heartbeatRules = "ringfence"
 
-// declaredRules are the rules that are declared, and the one that always fires.
+// declaredRules are the rules that are declared, those that are built in, and the one that always fires.
 func (s *server) declaredRules(ctx context.Context) (map[string]resource.AlertRules, error) {
-	sets := map[string]resource.AlertRules{}
-	for after := ""; ; {
-		rs, err := s.catalog.List(ctx, resource.KindAlertRules, after, 0)
-		if err != nil {
-			return nil, err
-		}
-		if len(rs) == 0 {
-			break
-		}
-		for _, r := range rs {
-			if sets[r.Metadata.Name], err = resource.As[resource.AlertRules](r); err != nil {
-				return nil, err
-			}
-		}
-		after = rs[len(rs)-1].Metadata.Name
+	sets, err := everyOne[resource.AlertRules](ctx, s, resource.KindAlertRules)
+	if err != nil {
+		return nil, err
 	}
+	services, err := everyOne[resource.Service](ctx, s, resource.KindService)
+	if err != nil {
+		return nil, err
+	}
+	sets[rulebook.Set] = rulebook.Rules(rulebook.Off(services))
 	every, err := s.pager.Beat(ctx)
 	if err == nil && every > 0 {
 		beat := resource.RuleGroup{Name: "heartbeat", Interval: model(every), Rules: []resource.Rule{{Alert: pager.Heartbeat, Expr: "vector(1)",
@@ -94,6 +89,23 @@ func (s *server) declaredRules(ctx context.Context) (map[string]resource.AlertRu
 		sets[heartbeatRules] = own
 	}
 	return sets, err
+}
+
+// everyOne reads all resources of a kind, by name.
+func everyOne[T resource.Spec](ctx context.Context, s *server, kind string) (map[string]T, error) {
+	all := map[string]T{}
+	for after := ""; ; {
+		rs, err := s.catalog.List(ctx, kind, after, 0)
+		if err != nil || len(rs) == 0 {
+			return all, err
+		}
+		for _, r := range rs {
+			if all[r.Metadata.Name], err = resource.As[T](r); err != nil {
+				return nil, err
+			}
+		}
+		after = rs[len(rs)-1].Metadata.Name
+	}
 }
 
 // model is a duration as Prometheus writes it.

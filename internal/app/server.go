@@ -200,6 +200,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.pager.Run(ctx) })
 	group.Go(func() error { return s.rules.Run(ctx) })
 	group.Go(func() error { return s.slos.Run(ctx) })
+	group.Go(func() error { return s.openLookout().Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { return s.sweepLogs(ctx) })
 	group.Go(func() error { // streams of flags, which do not end by themselves

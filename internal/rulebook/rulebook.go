@@ -11,8 +11,8 @@ import (
 	"github.com/ringfence/ringfence/internal/resource"
 )
 
-// Set is the name of the set that the rules are in.
-const Set = "built-in"
+// Set is the name of the set that the rules are in: one that nobody can declare.
+const Set = "(built-in)"
 
 // Guide is the page that says of each rule what to do, under an anchor that is the rule's name in lower case.
 const Guide = "docs/built-in-alerts.md"
