@@ -26,6 +26,9 @@ build: assets ## bin/ringfence
 demo: build ## the main job: three releases through the rings, under traffic
 	@bin/ringfence demo
 
+drill-detect: build ## twenty faults and a healthy day: what is detected, how soon, with which cause
+	@bin/ringfence drill detect
+
 tools: ## PostgreSQL, chromium and node for the tests, where they are missing and may be installed
 	@test/tools.sh
 
@@ -86,4 +89,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo tools check test test-openfeature testbed storm bench bench-gateway bench-flags bench-ofrep bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-flags bench-ofrep bench-streams bench-controller bench-track verdict-table experiment-table deps clean

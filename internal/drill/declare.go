@@ -95,7 +95,11 @@ func (r *run) serviceYAML(name string, s spec) string {
 	}
 	environment, _ := json.Marshal(env)
 	fmt.Fprintf(&b, "  run: {command: %s, env: %s, instances: %d}\n  ready: {http: /readyz, within: 60s}\n", args, environment, max(1, s.instances))
-	fmt.Fprintf(&b, "  route: {host: %s.localhost, targetingKey: {header: X-User-ID}}\n  plan: quick\n  drain: 5s\n", name)
+	rum := ""
+	if s.pages {
+		rum = ", rum: {}"
+	}
+	fmt.Fprintf(&b, "  route: {host: %s.localhost, targetingKey: {header: X-User-ID}%s}\n  plan: quick\n  drain: 5s\n", name, rum)
 	if s.unit != "" {
 		fmt.Fprintf(&b, "  unit: %s\n", s.unit)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,6 +52,7 @@ type trial struct {
 	start   time.Time // when it began to hurt
 	seen    sighting
 	cause   cause
+	quiet   atomic.Bool // no user comes
 }
 
 // warmup is how long everything is healthy at first, lastWave when what needs a longer past begins.

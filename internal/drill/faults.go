@@ -30,6 +30,7 @@ type spec struct {
 	calls     string   // a service that it depends on, which is declared with it
 	command   []string // instead of the usual one
 	metrics   bool
+	pages     bool   // browsers tell how its pages are for them
 	more      string // further resources
 }
 
@@ -86,7 +87,7 @@ func faults() []fault {
 			r.outside.unnamed.Store(true)
 			return nil
 		}, right: func(_ *trial, c cause) bool { return c.Ref == "dependency/name-server" }},
-		{name: "browser", about: "a release's page has an error in its script", next: "-X main.script=shop.open()", begin: release, right: ownChange},
+		{name: "browser", about: "a release's page has an error in its script", spec: spec{pages: true}, next: "-X main.appError=shop.open();", begin: releaseSlowly(0), right: ownChange},
 		{name: "external", about: "another company's server fails, and nothing was changed", wave: 1, spec: spec{env: map[string]string{"PAYMENTS_URL": "{outside}"}}, begin: func(_ context.Context, r *run, _ *trial) error {
 			r.outside.ill.Store(true)
 			return nil
@@ -113,7 +114,9 @@ func (r *run) write(service, what string) error {
 	return os.Rename(tmp, r.faultsFile(service))
 }
 
-func (r *run) faultsFile(service string) string { return filepath.Join(r.dir, "faults-"+service+".json") }
+func (r *run) faultsFile(service string) string {
+	return filepath.Join(r.dir, "faults-"+service+".json")
+}
 
 // release sends the bad version out; it begins to hurt when the first users get it.
 func release(ctx context.Context, r *run, t *trial) error {
@@ -161,7 +164,7 @@ func (r *run) awaitExposure(ctx context.Context, t *trial) error {
 	defer cancel()
 	for {
 		now, err := r.rig.client.Rollout(ctx, t.subject())
-		if err == nil && !now.Rollout.Started.Before(t.begun.Add(-time.Second)) {
+		if err == nil && !now.Rollout.Created.Before(t.begun.Add(-time.Second)) {
 			if s := now.Rollout.Stages; len(s) > 0 && !s[0].Exposed.IsZero() {
 				t.start = s[0].Exposed
 				return nil

@@ -59,7 +59,7 @@ func (t *traffic) send(ctx context.Context, trial *trial) {
 	method, path, body := http.MethodGet, "/products", ""
 	switch p := rand.Float64(); {
 	case p < 0.3:
-		path = "/web"
+		path = "/app"
 	case p < 0.5:
 		method, path, body = http.MethodPost, "/cart", `{"id":1,"name":"Kettle","price":39.9}`
 	case p < 0.75:
@@ -85,16 +85,50 @@ func (t *traffic) send(ctx context.Context, trial *trial) {
 	req.Host = trial.service + ".localhost"
 	req.Header.Set("X-User-ID", user)
 	req.Header.Set("X-Tenant", tenant)
+	page := path == "/app"
+	if page {
+		req.Header.Set("Accept", "text/html")
+	}
 	resp, err := t.client.Do(req)
 	if err != nil {
 		return
 	}
 	defer resp.Body.Close()
-	page, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-	if err == nil && path == "/web" && resp.StatusCode == http.StatusOK {
-		t.browse(ctx, trial, user, string(page))
+	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
+	if err == nil && page && trial.spec.pages && resp.StatusCode == http.StatusOK {
+		t.browse(ctx, req, resp.Header.Get("Server-Timing"))
 	}
 }
 
-// browse is what a browser does with a page.
-func (t *traffic) browse(context.Context, *trial, string, string) {}
+// browse does what a browser does with a page: it runs its script, and tells how that went.
+func (t *traffic) browse(ctx context.Context, page *http.Request, timing string) {
+	had, _, _ := strings.Cut(strings.TrimPrefix(timing, `rf;desc="`), `"`)
+	version, ring, _ := strings.Cut(had, ";")
+	ring, _, _ = strings.Cut(ring, ";")
+	script, err := t.ask(ctx, page, http.MethodGet, "/app.js", "")
+	if err != nil {
+		return
+	}
+	errors := ""
+	if strings.Contains(script, "shop.open()") { // there is no shop
+		errors = `,"e":[{"k":"error","m":"shop is not defined","s":"/app.js:1:1","n":1}]`
+	}
+	_, _ = t.ask(ctx, page, http.MethodPost, "/.ringfence/rum", fmt.Sprintf(`{"p":"/app","n":1,"v":%q,"r":%q,"m":{"lcp":900}%s}`, version, ring, errors))
+}
+
+// ask asks for something else as the user of a request.
+func (t *traffic) ask(ctx context.Context, like *http.Request, method, path, body string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+like.URL.Host+path, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	req.Host = like.Host
+	req.Header.Set("X-User-ID", like.Header.Get("X-User-ID"))
+	resp, err := t.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	return string(b), err
+}
