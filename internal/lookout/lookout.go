@@ -86,7 +86,7 @@ func (l *Lookout) Look(ctx context.Context, now time.Time) error {
 		from = oldest
 	}
 	window := fmt.Sprintf("%ds", int(l.slice.Seconds()))
-	lines, err := l.Metrics.Lines(ctx, `sum by (service) (increase(ringfence_requests_total[`+window+`]))`, from, end, l.slice)
+	lines, err := l.Metrics.Lines(ctx, `sum by (service) (increase(ringfence_requests_total[`+window+`])) or sum by (service) (ringfence_instance_ready) * 0`, from, end, l.slice)
 	if err != nil {
 		return err
 	}

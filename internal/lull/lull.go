@@ -49,6 +49,7 @@ type Watch struct {
 	sums    [len(depths)]float64
 	State
 	since []float64 // counts since the lull was seen
+	idle  int       // slices without requests before the first one with some
 
 	learned                            int // slices since the past was looked at, which said:
 	atLeast, lowest, dayBefore, spread float64
@@ -81,14 +82,27 @@ func (w *Watch) Add(s Slice) State {
 // keep adds what is pending to the past.
 func (w *Watch) keep() {
 	for _, s := range w.pending {
-		if len(w.slices) > 0 || s.Count > 0 { // else it has not begun
-			w.slices = append(w.slices, s)
+		switch {
+		case len(w.slices) > 0 || s.Count > 0:
+			w.slices = append(w.slices, w.rest(s)...)
+		default: // it has not begun
+			w.idle++
 		}
 	}
 	w.pending = w.pending[:0]
 	if over := len(w.slices) - w.in(past); over > 0 {
 		w.slices = slices.Delete(w.slices, 0, over)
 	}
+}
+
+// rest is a slice and, when it is the first with requests after a long time without any, some of that time: it is normal as well.
+func (w *Watch) rest(s Slice) []Slice {
+	if w.idle <= w.in(learn) {
+		w.idle = 0
+		return []Slice{s}
+	}
+	w.idle = 0
+	return append(slices.Repeat([]Slice{{DayBefore: s.DayBefore}}, 1+w.in(breath)), s)
 }
 
 func (w *Watch) test(s Slice) {

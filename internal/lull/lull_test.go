@@ -152,6 +152,27 @@ func TestTheDayBefore(t *testing.T) {
 	}
 }
 
+// TestAJobThatEnds: what has rested before it came rests after it as well; what came from the beginning on does not.
+func TestAJobThatEnds(t *testing.T) {
+	for _, rest := range []int{0, 6, 180} {
+		w := New(step)
+		lull := false
+		for range rest {
+			w.Add(Slice{0, unknown()})
+		}
+		for i := range 260 {
+			count := 100.0
+			if i >= 216 { // 36 minutes
+				count = 0
+			}
+			lull = w.Add(Slice{count, unknown()}).Lull || lull
+		}
+		if lull == (rest == 180) {
+			t.Errorf("after a rest of %d slices, lull: %v", rest, lull)
+		}
+	}
+}
+
 // TestAboveHalfIsNormal: whatever comes, as long as no slice has less than half of the largest before, there is no lull; and what is
 // not known changes nothing.
 func TestAboveHalfIsNormal(t *testing.T) {

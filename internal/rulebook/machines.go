@@ -14,7 +14,8 @@ var machines = []rule{
 )
 or (
   predict_linear(ringfence_disk_free_bytes[1h], 4 * 3600) < 0 and ringfence_disk_free_bytes / ringfence_disk_size_bytes < 0.25
-  and ringfence_disk_free_bytes < 0.9 * ringfence_disk_free_bytes offset 20m
+  and ringfence_disk_free_bytes < 0.9 * ringfence_disk_free_bytes offset 30m
+  and ringfence_disk_free_bytes offset 30m < 0.95 * ringfence_disk_free_bytes offset 1h
 )`,
 		summary:     `unit {{ $labels.unit }}: the disk will be full in a while`,
 		description: `As it fills, nothing is left within 15 minutes, or within 4 hours.`,
