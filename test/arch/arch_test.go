@@ -21,11 +21,12 @@ var (
 		"metric",
 		"logs",
 		"synthetic",
-		"slo"}
+		"slo",
+		"lull", "rulebook"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager",
 		"probing", "ship", "outcome",
 		"objective",
-		"lookout""lull", "rulebook"}
+		"lookout"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
