@@ -92,6 +92,9 @@ func addPlaces(cmd *cobra.Command, database, listen, address *string, scrape, st
 // addMetrics adds the flags of how metrics are kept and taken in.
 func addMetrics(cmd *cobra.Command, m *MetricsConfig) {
 	f := cmd.Flags()
+	f.StringVar(&m.URL, "metrics", "", "keep metrics in this Prometheus-compatible server, such as http://prometheus:9090, instead of in the data folder")
+	f.StringVar(&m.Write, "metrics-write", "", "where that server takes remote write (default /api/v1/write below --metrics)")
+	f.StringVar(&m.TokenFile, "metrics-token-file", "", "file with the token for that server")
 	f.IntVar(&m.Series, "service-series", 0, "how many series of metrics a service may have in memory (default 20000)")
 	f.StringArrayVar(&m.Origins, "telemetry-origin", nil, "origin of pages that may send telemetry, such as https://shop.example.com, or *; may be given several times")
 }
@@ -99,6 +102,11 @@ func addMetrics(cmd *cobra.Command, m *MetricsConfig) {
 // args are the flags again, for a process that is started with them.
 func (m MetricsConfig) args() []string {
 	var all []string
+	for flag, v := range map[string]string{"--metrics": m.URL, "--metrics-write": m.Write, "--metrics-token-file": m.TokenFile} {
+		if v != "" {
+			all = append(all, flag, v)
+		}
+	}
 	if m.Series != 0 {
 		all = append(all, "--service-series", strconv.Itoa(m.Series))
 	}

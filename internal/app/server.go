@@ -27,6 +27,7 @@ import (
 	"github.com/ringfence/ringfence/internal/check"
 	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/controller"
+	"github.com/ringfence/ringfence/internal/discover"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flagserve"
 	"github.com/ringfence/ringfence/internal/fleet"
@@ -83,6 +84,7 @@ type server struct {
 	registry   *prometheus.Registry // what this process tells of itself
 	own        http.Handler         // and where
 	takes      *telemetry.Intake
+	discovery  *discover.Discovery
 	checks     *check.Pool
 	controller *controller.Controller
 	probes     *probes
@@ -215,6 +217,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 
 func (s *server) close() error {
 	s.checks.Close()
+	s.discovery.Close()
 	return errors.Join(s.metrics.Close(), s.events.Close(), s.closeLogs(), s.store.Close())
 }
 
@@ -222,7 +225,7 @@ func (s *server) close() error {
 func (s *server) targets() []tsdb.Target {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	all := []tsdb.Target{s.itself()}
+	all := append(s.discovered(ctx), s.itself())
 	for _, o := range s.hub.Units() {
 		if o.Admin != "" {
 			all = append(all, tsdb.Target{URL: o.Admin + "/metrics", Labels: map[string]string{"job": "gateway", "unit": o.Unit},

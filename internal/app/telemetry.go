@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,7 +13,10 @@ import (
 
 	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/discover"
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/metric"
+	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/telemetry"
 	"github.com/ringfence/ringfence/internal/tsdb"
@@ -19,18 +24,34 @@ import (
 
 // MetricsConfig is how metrics are kept and taken in.
 type MetricsConfig struct {
-	Origins []string // of pages that may send telemetry
-	Series  int      // how many series a service may have; 0 for the default
+	URL       string   // of a Prometheus-compatible server that keeps them; empty: they are kept here
+	Write     string   // where that takes remote write, when it is elsewhere
+	TokenFile string   // what that is signed in with
+	Origins   []string // of pages that may send telemetry
+	Series    int      // how many series a service may have; 0 for the default
 }
 
 // openMetrics opens the metrics, and what this process tells of itself.
 func (s *server) openMetrics() error {
 	var err error
-	s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(s.Data, "metrics"), Logger: s.Logger, Limited: s.limited, ServiceSeries: s.Metrics.Series})
+	if s.Metrics.URL != "" {
+		token := ""
+		if s.Metrics.TokenFile != "" {
+			raw, err := os.ReadFile(s.Metrics.TokenFile)
+			if err != nil {
+				return errs.Wrap(errs.Invalid, err, "--metrics-token-file")
+			}
+			token = strings.TrimSpace(string(raw))
+		}
+		s.metrics, err = tsdb.OpenRemote(tsdb.RemoteOptions{URL: s.Metrics.URL, Write: s.Metrics.Write, Token: token, Logger: s.Logger})
+	} else {
+		s.metrics, err = tsdb.Open(tsdb.Options{Dir: filepath.Join(s.Data, "metrics"), Logger: s.Logger, Limited: s.limited, ServiceSeries: s.Metrics.Series})
+	}
 	if err != nil {
 		return err
 	}
 	s.takes = telemetry.New(telemetry.Options{Metrics: s.metrics, Origins: s.Metrics.Origins, Logger: s.Logger})
+	s.discovery = discover.New(discover.Options{Files: filepath.Join(s.Data, scrapeFolder), Secrets: filepath.Join(s.Data, secretsFolder), Logger: s.Logger})
 	s.registry = prometheus.NewRegistry()
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), s.metrics, s.takes)
 	s.own = promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
@@ -39,6 +60,29 @@ func (s *server) openMetrics() error {
 
 func (s *server) telemetry() api.Telemetry {
 	return api.Telemetry{RemoteWrite: s.takes.RemoteWrite(), Metrics: s.takes.OTLP(), MetricsGRPC: s.takes.GRPC()}
+}
+
+// scrapeFolder holds, below the data folder, the files of targets that Scrapes name.
+const scrapeFolder = "scrape"
+
+// discovered are the targets of the declared Scrapes.
+func (s *server) discovered(ctx context.Context) []tsdb.Target {
+	var all []discover.Named
+	for after := ""; ; {
+		some, err := s.catalog.List(ctx, resource.KindScrape, after, 100)
+		if err != nil { // they are what they were: to be away for a moment is no reason to call series stale
+			return s.discovery.Again()
+		}
+		for _, r := range some {
+			if spec, err := resource.As[resource.Scrape](r); err == nil {
+				all = append(all, discover.Named{Name: r.Metadata.Name, Spec: spec})
+			}
+			after = r.Metadata.Name
+		}
+		if len(some) < 100 {
+			return s.discovery.Targets(all)
+		}
+	}
 }
 
 // itself is this process as a target: it is asked without a way through the network.

@@ -122,6 +122,13 @@ func aboutMore(r resource.Resource) (string, error) {
 			names[i] = p.Name
 		}
 		return fmt.Sprintf("%d layers, %d steps: %s", len(r.Layers), len(r.Steps), few(names, 5)), err
+	case resource.KindScrape:
+		s, err := resource.As[resource.Scrape](r)
+		n := 0
+		for _, t := range s.Static {
+			n += len(t.Targets)
+		}
+		return fmt.Sprintf("%d targets, %d files, %d addresses, every %s", n, len(s.Files), len(s.HTTP), s.Defaults().Interval), err
 	case resource.KindNotifier:
 		n, err := resource.As[resource.Notifier](r)
 		return fmt.Sprintf("%s of %s", n.To.Channel(), few(n.Defaults().Events, 5)), err

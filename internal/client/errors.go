@@ -61,6 +61,10 @@ func problemOf(res *http.Response) error {
 	raw, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	var p wire.Problem
 	if err := json.Unmarshal(raw, &p); err != nil || p.Detail == "" {
+		var prom promProblem
+		if json.Unmarshal(raw, &prom) == nil && prom.ErrorType != "" {
+			return prom.err(res.StatusCode)
+		}
 		kind, ok := byStatus[res.StatusCode]
 		if !ok && res.StatusCode >= 400 && res.StatusCode < 500 {
 			kind = errs.Invalid

@@ -63,6 +63,7 @@ var (
 		KindConfig:       shapeOf(reflect.TypeFor[Config]()),
 		KindFreeze:       shapeOf(reflect.TypeFor[Freeze]()),
 		KindGroup:        shapeOf(reflect.TypeFor[Group]()),
+		KindScrape:       shapeOf(reflect.TypeFor[Scrape]()),
 		KindNotifier:     shapeOf(reflect.TypeFor[Notifier]()),
 		KindFlagSet:      shapeOf(reflect.TypeFor[FlagSet]()),
 		KindRotation:     shapeOf(reflect.TypeFor[Rotation]()),

@@ -57,6 +57,9 @@ func (db *DB) Handler() http.Handler {
 	get("rules", db.serveRules)
 	get("alerts", db.serveAlerts)
 	get("status/buildinfo", fixed(`{"version":"`+prometheusVersion+`","revision":"","branch":"","buildUser":"ringfence","buildDate":"","goVersion":"`+runtime.Version()+`"}`))
+	if db.remote != nil {
+		return db.remote.handler(mux)
+	}
 	return mux
 }
 

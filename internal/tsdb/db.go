@@ -52,6 +52,7 @@ type DB struct {
 	dir    string
 	log    *slog.Logger
 	tsdb   *promtsdb.DB
+	remote *remote // nil when they are kept here
 	kept   samples // where they are read from and written to
 	engine *promql.Engine
 	parser parser.Parser
@@ -201,6 +202,9 @@ func (db *DB) Close() (err error) {
 				err = fmt.Errorf("close metrics: %v", r)
 			}
 		}()
+		if db.tsdb == nil {
+			return
+		}
 		if e := db.tsdb.Close(); e != nil {
 			err = errs.Wrap(errs.Unavailable, e, "close metrics")
 		}

@@ -29,6 +29,9 @@ type Line struct {
 
 // Query evaluates a PromQL expression at one time.
 func (db *DB) Query(ctx context.Context, expr string, at time.Time) ([]Value, error) {
+	if db.remote != nil {
+		return db.remote.instant(ctx, expr, at)
+	}
 	if err := db.checkQuery(expr, at, at, 0); err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "query")
 	}
@@ -62,6 +65,9 @@ func (db *DB) Query(ctx context.Context, expr string, at time.Time) ([]Value, er
 func (db *DB) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Line, error) {
 	if step <= 0 || to.Before(from) || to.Sub(from)/step > maxPoints {
 		return nil, errs.E(errs.Invalid, "query range from %s to %s by %s: expected at most %d points", from, to, step, maxPoints)
+	}
+	if db.remote != nil {
+		return db.remote.lines(ctx, expr, from, to, step)
 	}
 	if err := db.checkQuery(expr, from, to, step); err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "query")
