@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/logs/segment"
+	"github.com/ringfence/ringfence/internal/ui"
 )
 
 // logFolder holds, below the data folder, log entries.
@@ -58,4 +59,12 @@ func (s *server) sweepLogs(ctx context.Context) error {
 			s.logs.Sweep()
 		}
 	}
+}
+
+// pageLogs is the same for the pages.
+func (s *server) pageLogs() ui.LogStore {
+	if s.logs == nil {
+		return nil
+	}
+	return s.logs
 }

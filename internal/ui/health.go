@@ -23,12 +23,14 @@ type healthView struct {
 	By, Span string
 }
 
+// healthSpan is a time that can be looked back over.
+type healthSpan struct {
+	Name, Text string
+	Long       time.Duration
+}
+
 // healthSpans are the times that can be looked back over.
-var healthSpans = []struct {
-	Name string
-	Text string
-	Long time.Duration
-}{{"15m", "15 min", 15 * time.Minute}, {"1h", "1 h", time.Hour}, {"6h", "6 h", 6 * time.Hour}, {"24h", "24 h", 24 * time.Hour}, {"7d", "7 d", 7 * 24 * time.Hour}}
+var healthSpans = []healthSpan{{"15m", "15 min", 15 * time.Minute}, {"1h", "1 h", time.Hour}, {"6h", "6 h", 6 * time.Hour}, {"24h", "24 h", 24 * time.Hour}, {"7d", "7 d", 7 * 24 * time.Hour}}
 
 const healthMarks = 60 // more changes than these are too many to tell apart
 
@@ -78,7 +80,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request, _ *visit) error 
 	end := s.Now()
 	step := max(time.Second, s.Scrape/2, long/seriesPoints).Round(time.Second)
 	from := end.Add(-long).Truncate(step)
-	answer := charts{T: chartTimes(from, end, step), Empty: noTraffic}
+	answer := charts{T: chartTimes(from, end, step), Empty: noTraffic, Logs: s.logsOf(service)}
 	if answer.Charts, err = s.healthCharts(r.Context(), service, view.By, from, end, step); err != nil {
 		return errs.Wrap(errs.Unavailable, err, "the metrics do not answer")
 	}

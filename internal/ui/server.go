@@ -29,6 +29,7 @@ type Options struct {
 	Notifier  Notifier // nil: pages look for new events by themselves
 	Access    Access
 	Metrics   Metrics       // nil: no charts
+	LogStore  LogStore      // nil: no logs
 	Simulate  time.Duration // how long a page waits for a simulation; default 900 ms
 	Scrape    time.Duration // interval of scrapes, which says how fine charts can be; default 5s
 	Logger    *slog.Logger
@@ -98,6 +99,10 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
 	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))
 	s.mux.HandleFunc("GET /ui/health", s.signed(policy.Read, s.health))
+	if s.LogStore != nil {
+		s.mux.HandleFunc("GET /explore", s.signed(policy.Read, s.explore))
+		s.mux.HandleFunc("GET /ui/explore", s.signed(policy.Read, s.exploreSeries))
+	}
 	s.flagRoutes()
 	s.experimentRoutes()
 	s.probeRoutes()

@@ -35,6 +35,7 @@ type visit struct {
 	Probing bool         // there are pages of probes
 	Watches bool         // there are pages of alerts
 	Fires   int          // pages of alerts that nobody has taken
+	Logging bool         // there are logs
 	Onward  string       // where one is led when something was done, when not back
 	id      string       // of the session
 }
@@ -72,6 +73,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 		v.id, v.Who, v.Form, v.Flags = id, who, formToken(id), s.Board != nil
 		v.Labs, v.Probing = s.Lab != nil, s.Probes != nil
 		v.Watches = s.Pager != nil
+		v.Logging = s.LogStore != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err
