@@ -40,6 +40,7 @@ func (s *server) openProbes() error {
 func (p *probes) run(ctx context.Context) error {
 	own := &probing.Loop{Name: resource.ControlProber, Runner: p.runner, Work: works{p, resource.ControlProber}, Logger: p.server.Logger,
 		Take: func(ctx context.Context, rounds []synthetic.Round) {
+			rounds = slices.DeleteFunc(rounds, func(r synthetic.Round) bool { return !r.OK && p.left(ctx, r) })
 			_, _ = p.Take(ctx, resource.ControlProber, rounds, 0) // its own name is never refused
 		}}
 	p.Refresh(ctx)
@@ -48,6 +49,23 @@ func (p *probes) run(ctx context.Context) error {
 	err := p.Board.Run(ctx)
 	<-ended
 	return err
+}
+
+// left reports whether a version has left while it was looked at: that is no failure of its.
+func (p *probes) left(ctx context.Context, r synthetic.Round) bool {
+	if r.Version == "" {
+		return false
+	}
+	declared, err := p.server.catalog.Get(ctx, resource.KindService, r.Service)
+	if err != nil {
+		return false
+	}
+	service, err := resource.As[resource.Service](declared)
+	if err != nil {
+		return false
+	}
+	targets, unseen := p.instances(r.Service, service.Defaults().Units)
+	return !unseen && !slices.ContainsFunc(targets, func(t synthetic.Target) bool { return t.Version == r.Version })
 }
 
 // works is what one prober has to look at.

@@ -255,7 +255,7 @@ func (b *Board) silent(now time.Time, out map[string]alert.Alert) {
 	}
 	for name, after := range named {
 		h := b.probers[name]
-		if h == nil || now.Sub(h.At) <= after {
+		if h == nil || now.Sub(h.At) <= after || now.Sub(b.opened) <= after {
 			continue // one that never came is not missed: it is being set up
 		}
 		out["silent "+name] = alert.Alert{Labels: map[string]string{alert.Name: AlertSilent, alert.Severity: alert.Ticket, "prober": name}, StartsAt: h.At, GeneratorURL: "/probes",

@@ -77,6 +77,7 @@ type Board struct {
 	Logger  *slog.Logger
 	Now     func() time.Time // default time.Now
 
+	opened   time.Time // before it nobody could be heard
 	deciding sync.Mutex
 	mu       sync.Mutex
 	probes   map[string]*watched
@@ -127,7 +128,7 @@ func (b *Board) now() time.Time {
 // Open reads what was kept.
 func (b *Board) Open() error {
 	b.probes, b.probers, b.alerts = map[string]*watched{}, map[string]*heard{}, map[string]*told{}
-	b.changed = make(chan struct{})
+	b.changed, b.opened = make(chan struct{}), b.now()
 	if b.Disk == nil {
 		return nil
 	}

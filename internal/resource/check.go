@@ -162,7 +162,7 @@ func (c *checker) route(i int, r Resource) {
 	c.routes[key] = r.Key()
 }
 
-// circles finds segments that lead back to themselves: a walk along all references, each of which is taken once. Every
+// circles finds segments that lead back to themselves: a walk along the references to segments, each of which is taken once. Every
 // circle is reported once, at its latest member.
 func (c *checker) circles() {
 	const (
@@ -178,6 +178,7 @@ func (c *checker) circles() {
 		for _, ref := range c.refs[i] {
 			j, ok := c.at[Key(ref.Kind, ref.Name)]
 			switch {
+			case ref.Kind != KindSegment: // a plan may rest on a probe of a service that goes by it
 			case !ok || state[j] == done:
 			case state[j] == open:
 				c.circle(way[slices.Index(way, j):])

@@ -87,7 +87,7 @@ func (c *Comparison) judge(counts, times health.Judgement, floor int64) {
 			c.New.Version, c.New.Failed, c.New.Rounds, c.Stable.Version, c.Stable.Failed, c.Stable.Rounds, counts.Evidence.E, counts.Evidence.Threshold))
 	case int64(c.Paired) < floor:
 		c.Verdict = health.Hold
-		c.Reasons = append(c.Reasons, fmt.Sprintf("%d of the %d rounds that a pass needs.", c.Paired, floor))
+		c.Reasons = append(c.Reasons, fmt.Sprintf("%d of the %d rounds that a pass needs; %s failed in %d of them, %s in %d.", c.Paired, floor, c.New.Version, c.New.Failed, c.Stable.Version, c.Stable.Failed))
 	default:
 		c.Reasons = append(c.Reasons, fmt.Sprintf("%s fails in %d of %d rounds, %s in %d of %d: no evidence of harm.",
 			c.New.Version, c.New.Failed, c.New.Rounds, c.Stable.Version, c.Stable.Failed, c.Stable.Rounds))

@@ -283,6 +283,8 @@ func gateWants(g resource.Gate) []string {
 		out = append(out, "asks "+clip(g.Webhook.URL, 60))
 	case g.Command != nil:
 		out = append(out, "runs "+g.Command.Name)
+	case g.Probe != nil && g.Probe.Name != "":
+		out = append(out, "probe "+g.Probe.Name+" sees it no worse than stable")
 	case g.Probe != nil:
 		out = append(out, "looks at "+clip(g.Probe.Path+g.Probe.URL, 60))
 	}
