@@ -122,7 +122,7 @@ func showOutcome(w io.Writer, r *outcome.Report) {
 	fmt.Fprintf(w, "\nhypothesis  %s\noutcome     %s: %s\n", printable(r.Hypothesis), verdict, printable(r.Says))
 	for _, s := range []outcome.Side{r.New, r.Before} {
 		if s.Value != nil {
-			fmt.Fprintf(w, "            %s: %.4g of %d users\n", printable(s.Version), *s.Value, s.Users)
+			fmt.Fprintf(w, "            %s: %s of %d users\n", printable(s.Version), r.Written(*s.Value), s.Users)
 		}
 	}
 	if r.Caution != "" {

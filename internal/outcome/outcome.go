@@ -58,7 +58,7 @@ type Report struct {
 	New        Side                      `json:"new"`
 	Before     Side                      `json:"before"`
 	Several    int64                     `json:"several,omitempty" doc:"users who had both, and are left out"`
-	Effect     *float64                  `json:"effect,omitempty" doc:"relative: 0.05 is 5 % more"`
+	Effect     *float64                  `json:"effect,omitempty" doc:"the difference in units of the metric: of a share, 0.05 is 5 points more"`
 	Low        *float64                  `json:"low,omitempty" doc:"of the 95 % interval, which may be looked at any time"`
 	High       *float64                  `json:"high,omitempty"`
 	Verdict    string                    `json:"verdict" enum:"confirmed,refuted,open" doc:"what the interval says of the hypothesis"`
@@ -157,7 +157,7 @@ func (r *Report) read(a Answer) {
 	}
 	kind := experiment.Kind(cmp.Or(r.Metric.Kind, string(experiment.Proportion)))
 	name := cmp.Or(r.Metric.Name, r.Metric.Event)
-	spec := experiment.Spec{Hypothesis: r.Hypothesis, Minimum: least, Tuning: 1000,
+	spec := experiment.Spec{Hypothesis: r.Hypothesis, Minimum: least, Tuning: 500, Difference: experiment.Absolute,
 		Variants: []experiment.Variant{{Name: r.Before.Version, Weight: float64(max(1, sums[0].N))}, {Name: r.New.Version, Weight: float64(max(1, sums[1].N))}}, // rings have the sizes that they have
 		Primary:  experiment.Metric{Name: name, Kind: kind, Direction: experiment.Direction(r.Metric.Direction), Quantile: quantileOf(r.Metric, kind)}}
 	report, err := experiment.Analyze(spec, experiment.Data{Metrics: map[string][]experiment.Summary{name: sums[:]}, Users: []int64{sums[0].N, sums[1].N}})
@@ -193,7 +193,7 @@ func (r *Report) judge(c experiment.Comparison, name string) {
 		return
 	}
 	r.Low, r.High = &low, &high
-	words := fmt.Sprintf("%s differs by %s (95 %% interval %s to %s)", name, change(*c.Effect), change(low), change(high))
+	words := fmt.Sprintf("%s differs by %s (95 %% interval %s to %s)", name, r.change(*c.Effect), r.change(low), r.change(high))
 	switch better := r.Metric.Direction != "decrease"; {
 	case better && low > 0 || !better && high < 0:
 		r.Verdict, r.Says = Confirmed, words+": as was expected"
@@ -204,4 +204,18 @@ func (r *Report) judge(c experiment.Comparison, name string) {
 	}
 }
 
-func change(x float64) string { return fmt.Sprintf("%+.3g %%", 100*x) }
+// Written is a value of the metric as people read it.
+func (r *Report) Written(x float64) string {
+	if k := r.Metric.Kind; k == "" || k == string(experiment.Proportion) {
+		return fmt.Sprintf("%.3g %%", 100*x)
+	}
+	return fmt.Sprintf("%.4g", x)
+}
+
+// change is a difference: of a share in points of a hundred.
+func (r *Report) change(x float64) string {
+	if k := r.Metric.Kind; k == "" || k == string(experiment.Proportion) {
+		return fmt.Sprintf("%+.3g points", 100*x)
+	}
+	return fmt.Sprintf("%+.4g", x)
+}

@@ -136,10 +136,10 @@ func outcomeViewOf(r *became.Report) *outcomeView {
 	}
 	v := &outcomeView{Report: r, Says: sentenceCase(r.Says), Tone: map[string]string{became.Confirmed: "pass", became.Refuted: "fail"}[r.Verdict]}
 	if r.New.Value != nil {
-		v.NewValue = fmt.Sprintf("%.4g", *r.New.Value)
+		v.NewValue = r.Written(*r.New.Value)
 	}
 	if r.Before.Value != nil {
-		v.BeforeValue = fmt.Sprintf("%.4g", *r.Before.Value)
+		v.BeforeValue = r.Written(*r.Before.Value)
 	}
 	return v
 }
