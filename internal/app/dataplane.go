@@ -56,6 +56,7 @@ type dataPlane struct {
 	flags   *flagPlane
 	rum     *rum.Intake
 	learned *learned
+	faults  faults // of pages' scripts, to be shipped
 	shipper *ship.Shipper
 	users   disk
 	saved   uint64 // the changes of users that are on disk
@@ -139,7 +140,7 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 		Unit: c.Unit, Admin: "http://" + c.Admin, Control: control, Gateway: d.gateway, Workload: d.runtime,
 		Disk: disk(filepath.Join(c.Data, "desired.json")), Logger: c.Logger, Flags: d.flags.Statuses,
 	})
-	d.shipper = ship.New(ship.Options{Unit: c.Unit, Boot: strconv.FormatInt(time.Now().UnixNano(), 36), Outputs: d.runtime.Outputs(), Notes: d.gateway.Notes, Sender: control,
+	d.shipper = ship.New(ship.Options{Unit: c.Unit, Boot: strconv.FormatInt(time.Now().UnixNano(), 36), Outputs: d.runtime.Outputs(), Notes: d.notes, Sender: control,
 		Disk: disk(filepath.Join(c.Data, "shipped.json")), Logger: c.Logger})
 	return d, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/logs"
 	"github.com/ringfence/ringfence/internal/outcome"
 	"github.com/ringfence/ringfence/internal/rum"
 )
@@ -21,9 +22,38 @@ import (
 func (d *dataPlane) newRUM(registry *prometheus.Registry, control *client.Client) {
 	d.learned = &learned{unit: d.Unit, control: control}
 	d.rum = rum.New(rum.Options{Unit: d.Unit, Registry: registry, Logger: d.Logger, Events: d.learned.add, Variants: d.variants,
-		Seen: func(service, version, ring, page string, e rum.Error) {
-			d.Logger.Warn("a page's script has a new error", "service", service, "version", version, "ring", ring, "page", page, "kind", e.Kind, "message", e.Message, "source", e.Source)
-		}})
+		Seen: d.faults.add})
+}
+
+// faults are errors of pages' scripts on their way into the logs: those that are new, and of them so many at a time.
+type faults struct {
+	mu   sync.Mutex
+	list []logs.Entry
+}
+
+const mostFaults = 1000
+
+func (f *faults) add(service, version, ring, page string, e rum.Error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.list) >= mostFaults {
+		return // their number is in the metrics
+	}
+	f.list = append(f.list, logs.Entry{Time: e.First, Severity: logs.Error, Labels: logs.Labels{Service: service, Version: version, Ring: ring, Source: logs.Script},
+		Text: e.Message, Attributes: map[string]string{"page": page, "kind": e.Kind, "at": e.Source}})
+}
+
+// notes are what the gateway noted of requests, and what pages told of their scripts.
+func (d *dataPlane) notes() []logs.Entry {
+	all := d.gateway.Notes()
+	d.faults.mu.Lock()
+	defer d.faults.mu.Unlock()
+	for _, e := range d.faults.list {
+		e.Unit = d.Unit
+		all = append(all, e)
+	}
+	d.faults.list = nil
+	return all
 }
 
 // variants are those of some flags for a user, as they are served here.

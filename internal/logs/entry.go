@@ -12,6 +12,7 @@ const (
 	Output  = "output"  // an instance's standard output and error
 	Gateway = "gateway" // a request that failed or was slow
 	OTLP    = "otlp"
+	Script  = "page"      // an error of a page's script, once for each that is new
 	Notes   = "ringfence" // what the pipeline says of itself: that entries were dropped or sampled
 )
 
