@@ -21,6 +21,9 @@ type Record struct {
 	Flapping bool        `json:"flapping,omitempty" doc:"it comes and goes: its end is told only when it has been quiet for a while"`
 }
 
+// abreast is how far clocks may be apart for an end that is now to be taken for one that has been.
+const abreast = time.Second
+
 // Limits of what is kept of one alert.
 const (
 	mostBegun = 20
@@ -45,7 +48,7 @@ const (
 // again within timeout. An end that was announced and passed in silence is not seen: the record becomes unheard, not resolved.
 func Merge(was *Record, a Alert, now time.Time, timeout time.Duration) (Record, What) {
 	r := Record{Alert: a, ID: a.ID(), Heard: now}
-	over := !a.EndsAt.IsZero() && !a.EndsAt.After(now)
+	over := !a.EndsAt.IsZero() && !a.EndsAt.After(now.Add(abreast))
 	switch {
 	case over:
 		r.Until = a.EndsAt

@@ -11,6 +11,7 @@ import (
 	"github.com/ringfence/ringfence/internal/calendar"
 	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/notify"
 	"github.com/ringfence/ringfence/internal/notify/send"
 	"github.com/ringfence/ringfence/internal/pager"
@@ -110,3 +111,20 @@ func everyOne[T resource.Spec](ctx context.Context, s *server, kind string) (map
 
 // model is a duration as Prometheus writes it.
 func model(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
+
+// judgedByAlerts says whether the alerts of a service speak against what is rolled out. One that fired before speaks
+// against nothing, but keeps the change where it is: nobody could tell what it does. One of another version is none.
+func (s *server) judgedByAlerts(vars map[string]string) health.Reading {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	o, err := s.pager.Overview(ctx)
+	if err != nil {
+		return health.Reading{Verdict: health.Hold, Text: "alerts cannot be read: " + err.Error()}
+	}
+	var began time.Time
+	if state, err := s.controller.Find(ctx, vars["rollout"]); err == nil {
+		began = state.Created
+	}
+	verdict, text := alert.Against(o.Alerts, vars["service"], vars["version"], began)
+	return health.Reading{Verdict: health.Verdict(verdict), Text: text}
+}

@@ -47,6 +47,9 @@ func (c checking) Ask(key string, every time.Duration, q controller.Question) {
 
 // known is the answer to a gate whose Probe looks anyway; nil for others.
 func (c checking) known(q controller.Question) func() health.Reading {
+	if q.Gate.Signal == health.SignalAlerts {
+		return func() health.Reading { return c.server.judgedByAlerts(q.Vars) }
+	}
 	if q.Gate.Probe == nil || q.Gate.Probe.Name == "" {
 		return nil
 	}

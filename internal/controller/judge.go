@@ -28,7 +28,7 @@ type stageCase struct {
 // patience is how long a gate that has said nothing is waited for before that is no data: it was asked just now.
 func (sc *stageCase) patience(g rollout.Gate, now time.Time) bool {
 	wait := 2 * g.Every.D(0)
-	if g.Signal == health.SignalWebhook || g.Signal == health.SignalCommand || g.Signal == health.SignalProbe {
+	if g.Signal == health.SignalWebhook || g.Signal == health.SignalCommand || g.Signal == health.SignalProbe || g.Signal == health.SignalAlerts {
 		wait = min(wait, 5*time.Minute) // asked at once
 	}
 	return now.Sub(sc.began) < max(sampleAge, wait)

@@ -17,6 +17,7 @@ const (
 	SignalWebhook  = "webhook"
 	SignalCommand  = "command"
 	SignalProbe    = "probe"
+	SignalAlerts   = "alerts" // alerts that fire
 
 	CompareStable = "stable" // stable over the same samples
 	CompareNone   = "none"   // nothing; the absolute limit alone judges
@@ -57,7 +58,7 @@ func kindOf(signal string) kind {
 		return byCounts
 	case SignalQuantile:
 		return byQuantile
-	case SignalQuery, SignalWebhook, SignalCommand, SignalProbe:
+	case SignalQuery, SignalWebhook, SignalCommand, SignalProbe, SignalAlerts:
 		return byReadings
 	case SignalSeries:
 		return bySeries

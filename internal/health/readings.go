@@ -129,7 +129,7 @@ func (r *Readings) verdict() (Verdict, string) {
 
 // said is the last reading in words.
 func (r *Readings) said() string {
-	who := map[string]string{SignalQuery: "The query", SignalWebhook: "The webhook", SignalCommand: "The command", SignalProbe: "The probe"}[r.gate.Signal]
+	who := map[string]string{SignalQuery: "The query", SignalWebhook: "The webhook", SignalCommand: "The command", SignalProbe: "The probe", SignalAlerts: "The service's alerts"}[r.gate.Signal]
 	var what string
 	switch v, judged := r.last.Value, r.gate.judge(r.last); {
 	case judged == Hold:

@@ -106,6 +106,9 @@ func (g Gate) Defaults() Gate {
 		or(&g.Failures, 3)
 	case "webhook", "command":
 		or(&g.Failures, 1)
+	case "alerts":
+		or(&g.Failures, 1)
+		or(&g.Every, fleet.Dur(5*time.Second))
 	}
 	switch g.Signal {
 	case "errors", "latency":
@@ -132,5 +135,5 @@ func (g Gate) name() string {
 
 // Outside reports whether the gate's readings come from beyond the counts of the gateway.
 func (g Gate) Outside() bool {
-	return g.Signal == "query" || g.Signal == "webhook" || g.Signal == "command" || g.Signal == "probe"
+	return g.Signal == "query" || g.Signal == "webhook" || g.Signal == "command" || g.Signal == "probe" || g.Signal == "alerts"
 }

@@ -46,7 +46,7 @@ func (p *problems) gate(g Gate, at string) {
 		{"query", g.Query != "", g.Signal == "query", "query"},
 		{"max", g.Max != nil, g.Signal == "query" || g.Signal == "quantile", "query and quantile"},
 		{"min", g.Min != nil, g.Signal == "query", "query"},
-		{"failures", g.Failures != 0, g.Outside(), "query, webhook, command and probe"},
+		{"failures", g.Failures != 0, g.Outside(), "query, webhook, command, probe and alerts"},
 		{"series", g.Series != nil, g.Signal == "series", "series"},
 		{"webhook", g.Webhook != nil, g.Signal == "webhook", "webhook"},
 		{"command", g.Command != nil, g.Signal == "command", "command"},

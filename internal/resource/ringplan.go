@@ -45,7 +45,7 @@ type Approval struct {
 // Gate is a condition; it judges all the time in every ring it is for.
 type Gate struct {
 	Name   string `json:"name,omitempty" doc:"unlike that of any other gate of the plan; default its signal"`
-	Signal string `json:"signal" enum:"errors,latency,quantile,query,series,webhook,command,probe" doc:"errors: answers of 500 and above; latency: those slower than over; quantile: a quantile of the latency; query: a PromQL expression; series: two of them by distribution; webhook, command, probe: an answer from outside"`
+	Signal string `json:"signal" enum:"errors,latency,quantile,query,series,webhook,command,probe,alerts" doc:"errors: answers of 500 and above; latency: those slower than over; quantile: a quantile of the latency; query: a PromQL expression; series: two of them by distribution; webhook, command, probe: an answer from outside; alerts: none of the service may begin to fire"`
 
 	Over        fleet.Dur `json:"over,omitempty" doc:"for latency, the threshold"`
 	Quantile    float64   `json:"quantile,omitempty" minimum:"0.01" maximum:"0.9999" doc:"for quantile, which one; default 0.99"`
@@ -58,14 +58,14 @@ type Gate struct {
 	Query    string   `json:"query,omitempty" maxLength:"4000" doc:"for query, the PromQL expression; {service}, {version}, {stable}, {ring}, {rollout} are put in"`
 	Max      *float64 `json:"max,omitempty" doc:"largest tolerated value of a query, or seconds of a quantile"`
 	Min      *float64 `json:"min,omitempty" doc:"smallest tolerated value of a query"`
-	Failures int      `json:"failures,omitempty" minimum:"1" maximum:"100" doc:"for query, probe, webhook and command, how many bad readings in a row are harm; default 3, for webhook and command 1"`
+	Failures int      `json:"failures,omitempty" minimum:"1" maximum:"100" doc:"for query, probe, webhook, command and alerts, how many bad readings in a row are harm; default 3, for webhook, command and alerts 1"`
 
 	Series  *SeriesGate  `json:"series,omitempty" doc:"for series, what is compared and how"`
 	Webhook *WebhookGate `json:"webhook,omitempty" doc:"for webhook, who is asked"`
 	Command *CommandGate `json:"command,omitempty" doc:"for command, what is run"`
 	Probe   *ProbeGate   `json:"probe,omitempty" doc:"for probe, what is looked at"`
 
-	Every     fleet.Dur `json:"every,omitempty" doc:"time between readings; default 15s for query and series, else 1m"`
+	Every     fleet.Dur `json:"every,omitempty" doc:"time between readings; default 15s for query and series, 5s for alerts, else 1m"`
 	Rings     []string  `json:"rings,omitempty" maxItems:"20" doc:"only in these rings; default in all"`
 	When      string    `json:"when,omitempty" enum:"during,before,always" doc:"during the time in a ring (default), before it is entered, or both"`
 	Informing bool      `json:"informing,omitempty" doc:"its verdict is told and decides nothing"`

@@ -86,7 +86,7 @@ func (g *gateView) further(j health.Judgement, to, from string) bool {
 			g.Reading = &readingView{Value: number(d.CanaryMean), Limit: "mean of " + to + "; " + number(d.StableMean) + " on " + from,
 				Count: plural(int64(d.CanaryPoints), "value", "values") + " against " + count(int64(d.StablePoints))}
 		}
-	case health.SignalQuery, health.SignalWebhook, health.SignalCommand, health.SignalProbe:
+	case health.SignalQuery, health.SignalWebhook, health.SignalCommand, health.SignalProbe, health.SignalAlerts:
 		g.Compared = false
 		g.reading(j)
 	default:

@@ -199,7 +199,7 @@ var ringFields = []planField[ring]{
 	textOf("purpose", "Purpose", "which bugs it is there to find", true, func(r *ring) *string { return &r.Purpose }),
 }
 
-var gateSignals = []string{"errors", "latency", "quantile", "query", "series", "webhook", "command", "probe"}
+var gateSignals = []string{"errors", "latency", "quantile", "query", "series", "webhook", "command", "probe", "alerts"}
 
 var gateFields = func() []planField[gate] {
 	of := func(f planField[gate], signals ...string) planField[gate] { f.For = signals; return f }
@@ -227,9 +227,9 @@ var gateFields = func() []planField[gate] {
 		of(at("probe.maxRatio", numberOf("probeRatio", "Times as slow at most", "1.5", func(g *gate) *float64 { return &need(&g.Probe).MaxRatio })), "probe"),
 		of(at("probe.path", textOf("path", "or path", "/readyz", false, func(g *gate) *string { return &need(&g.Probe).Path })), "probe"),
 		of(at("probe.url", textOf("url", "or URL", "", true, func(g *gate) *string { return &need(&g.Probe).URL })), "probe"),
-		of(wholeOf("failures", "Bad ones in a row", func(g *gate) *int { return &g.Failures }), "query", "webhook", "command", "probe"),
+		of(wholeOf("failures", "Bad ones in a row", func(g *gate) *int { return &g.Failures }), "query", "webhook", "command", "probe", "alerts"),
 		listOf("rings", "Rings", "all", func(g *gate) *[]string { return &g.Rings }),
-		of(choiceOf("when", "When", []string{"during", "before", "always"}, func(g *gate) *string { return &g.When }), "query", "webhook", "command", "probe"),
+		of(choiceOf("when", "When", []string{"during", "before", "always"}, func(g *gate) *string { return &g.When }), "query", "webhook", "command", "probe", "alerts"),
 		choiceOf("noData", "No data means", []string{"hold", "pass", "fail"}, func(g *gate) *string { return &g.NoData }),
 		choiceOf("onFail", "Failure means", []string{"rollback", "halt", "hold", "notify"}, func(g *gate) *string { return &g.OnFail }),
 		checkOf("informing", "only informs", func(g *gate) *bool { return &g.Informing }),
