@@ -280,7 +280,8 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 // handler is the API, with Prometheus' query API and the pages for people beside it.
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
-		Catalog: s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, Pager: s.pager, Probes: s.probes, Usage: usages{s},
+		Incidents: s.responder,
+		Catalog:   s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, Pager: s.pager, Probes: s.probes, Usage: usages{s},
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Metrics: charting{s.metrics}, LogStore: s.pageLogs(), Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})

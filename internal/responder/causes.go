@@ -92,7 +92,7 @@ func (r *Responder) rank(ctx context.Context, s incident.State) (Causes, error) 
 		c.Onset = s.Detected
 	}
 	from := c.Onset.Add(-time.Hour)
-	over, own, spell, found, err := r.signal(ctx, s, from, latest(s.Detected, c.Onset), until)
+	over, own, spell, found, err := r.signal(ctx, s, from, asOf(s, until), until)
 	if err != nil { // what the record says is better than nothing
 		r.Logger.Warn("requests cannot be counted for a cause", "incident", s.ID, "err", err)
 	}

@@ -104,7 +104,7 @@ func (r *Responder) measure(ctx context.Context, id string, now time.Time) error
 		return nil
 	}
 	r.measured[id] = now
-	_, _, spell, found, err := r.signal(ctx, s, s.Detected.Add(-lookBack), latest(s.Detected, s.Impact.Start), now)
+	_, _, spell, found, err := r.signal(ctx, s, s.Detected.Add(-lookBack), asOf(s, now), now)
 	if err != nil {
 		return err
 	}
@@ -134,9 +134,10 @@ func (r *Responder) measure(ctx context.Context, id string, now time.Time) error
 	return err
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// asOf is when the trouble that is looked for is there: now, or when it was mitigated.
+func asOf(s incident.State, now time.Time) time.Time {
+	if !s.Mitigated.IsZero() {
+		return s.Mitigated
 	}
-	return b
+	return now
 }
