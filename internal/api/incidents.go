@@ -113,7 +113,7 @@ func (s *Server) listIncidents(ctx context.Context, in *incidentFilter) (*answer
 
 func (s *Server) commandIncident(ctx context.Context, in *struct {
 	ByIncident
-	Verb string `path:"verb" enum:"ack,note,rate,impact,cause,update,mitigate,resolve,reopen,learn,action,close"`
+	Verb string `path:"verb" enum:"ack,note,rate,impact,cause,update,mitigate,resolve,reopen,learn,action,close" doc:"what to do"`
 	Body *wire.IncidentAsk
 }) (*answered[incident.State], error) {
 	b := wire.IncidentAsk{}
