@@ -28,7 +28,7 @@ type OnCall struct {
 
 // OnCall are all rotations, with their shifts over the next time.
 func (r *Responder) OnCall(ctx context.Context, name string, ahead time.Duration) ([]OnCall, error) {
-	now := r.now().Truncate(time.Minute)
+	now := r.now()
 	if ahead < time.Minute || ahead > 366*24*time.Hour {
 		return nil, errs.E(errs.Invalid, "for %s: expected a minute to a year", ahead)
 	}
