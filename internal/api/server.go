@@ -22,6 +22,7 @@ type Options struct {
 	Decisions Decisions
 	Configs   Configs
 	Telling   Telling
+	Incidents Incidents
 	Hub       Hub
 	Flags     Flags
 	FlagKeys  FlagKeys
@@ -85,6 +86,7 @@ func New(o Options) (*Server, error) {
 	s.configs()
 	s.tokens()
 	s.notifiers()
+	s.incidents()
 	s.events()
 	s.units()
 	s.feed()

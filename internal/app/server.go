@@ -38,6 +38,7 @@ import (
 	"github.com/ringfence/ringfence/internal/objective"
 	"github.com/ringfence/ringfence/internal/pager"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/responder"
 	"github.com/ringfence/ringfence/internal/serving"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/postgres"
@@ -89,6 +90,7 @@ type server struct {
 	controller *controller.Controller
 	probes     *probes
 	notify     *notify.Engine
+	responder  *responder.Responder
 	flags      *flagserve.Handlers
 	dataToken  string
 	secure     *tls.Config
@@ -185,6 +187,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	s.notify = s.teller(run.URL, l)
 	s.pager.Link = linkTo(s.URL, run.URL, l.Addr())
 	s.openRules(s.pager.Link)
+	s.responder = s.respond(run.URL, l)
 	handler, err := s.handler()
 	if err != nil {
 		return err
@@ -203,6 +206,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.rules.Run(ctx) })
 	group.Go(func() error { return s.slos.Run(ctx) })
 	group.Go(func() error { return s.openLookout().Run(ctx) })
+	group.Go(func() error { return s.responder.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
 	group.Go(func() error { return s.sweepLogs(ctx) })
 	group.Go(func() error { // streams of flags, which do not end by themselves
@@ -276,7 +280,8 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 // handler is the API, with Prometheus' query API and the pages for people beside it.
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
-		Catalog: s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, Pager: s.pager, Probes: s.probes, Usage: usages{s},
+		Incidents: s.responder,
+		Catalog:   s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, Pager: s.pager, Probes: s.probes, Usage: usages{s},
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Metrics: charting{s.metrics}, LogStore: s.pageLogs(), Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})
@@ -284,7 +289,8 @@ func (s *server) handler() (http.Handler, error) {
 		return nil, err
 	}
 	return api.New(api.Options{
-		Catalog: s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
+		Incidents: s.responder,
+		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

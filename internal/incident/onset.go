@@ -225,12 +225,15 @@ func Onset(counts []Count, at time.Time) (Spell, bool) {
 		case !ok && (!s.Over || at.Sub(s.End) <= 15*time.Minute):
 			found, ok = s, true
 		case ok && (!s.Over || found.Start.Sub(s.End) <= joined):
-			if s.End.After(found.End) {
-				found.End = s.End
+			most := found
+			if s.Evidence > most.Evidence { // the part in which it is clearest
+				most = s
 			}
-			found.Over = found.Over && s.Over
-			s.End, s.Over = found.End, found.Over
-			found = s
+			most.Start, most.End, most.Over = s.Start, found.End, found.Over && s.Over
+			if s.End.After(most.End) {
+				most.End = s.End
+			}
+			found = most
 		}
 	}
 	return found, ok

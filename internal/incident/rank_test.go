@@ -174,6 +174,9 @@ func tell(f fault, seed uint64) (*story, []Candidate) {
 	f.make(s)
 	until := s.onset.Add(3 * time.Minute)
 	s.q.Counts = map[string][]Count{"shop": s.run(until), "cart": s.dep.run(until)}
+	if found, ok := Onset(s.q.Counts["shop"], until); ok { // as it is found, not as it is
+		s.q.Onset = found.Start
+	}
 	return s, Rank(s.q)
 }
 

@@ -93,6 +93,7 @@ type PageRef struct {
 	Resolved time.Time `json:"resolved,omitzero" doc:"when its alerts were over"`
 	Signals  []Signal  `json:"signals,omitempty" doc:"what its labels say of a cause"`
 	Slow     bool      `json:"slow,omitempty" doc:"it is about slowness, not errors"`
+	Services []string  `json:"services,omitempty" doc:"services of its alerts"`
 }
 
 // Impact is when users were hurt, and how that is known.

@@ -19,11 +19,12 @@ type Options struct {
 	LastGood  func(ctx context.Context, service string) (string, error) // what a redeployment would bring back; "" for nothing
 	Plans     Plans
 	Calendar  Calendar
-	Board     Board  // nil: there are no pages of flags
-	Lab       Lab    // nil: there are no pages of experiments
-	Probes    Probes // nil: there are no pages of probes
-	Usage     Usage  // nil: there are no pages of what users see
-	Pager     Pager  // nil: there are no pages of alerts
+	Board     Board     // nil: there are no pages of flags
+	Lab       Lab       // nil: there are no pages of experiments
+	Incidents Incidents // nil: there are no pages of incidents
+	Probes    Probes    // nil: there are no pages of probes
+	Usage     Usage     // nil: there are no pages of what users see
+	Pager     Pager     // nil: there are no pages of alerts
 	Hub       Hub
 	Store     Store
 	Notifier  Notifier // nil: pages look for new events by themselves
@@ -105,6 +106,7 @@ func (s *Server) routes() {
 	}
 	s.flagRoutes()
 	s.experimentRoutes()
+	s.incidentRoutes()
 	s.probeRoutes()
 	s.alertRoutes()
 	for _, verb := range rollout.Verbs {

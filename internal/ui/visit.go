@@ -32,6 +32,7 @@ type visit struct {
 	Changes int          // change requests that wait for reviewers
 	Flags   bool         // there are pages of flags
 	Labs    bool         // there are pages of experiments
+	Hurts   bool         // there are pages of incidents
 	Probing bool         // there are pages of probes
 	Watches bool         // there are pages of alerts
 	Fires   int          // pages of alerts that nobody has taken
@@ -74,6 +75,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 		v.Labs, v.Probing = s.Lab != nil, s.Probes != nil
 		v.Watches = s.Pager != nil
 		v.Logging = s.LogStore != nil
+		v.Hurts = s.Incidents != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err

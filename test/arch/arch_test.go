@@ -23,7 +23,7 @@ var (
 		"synthetic",
 		"slo",
 		"lull", "rulebook"}
-	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager",
+	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager", "responder",
 		"probing", "ship", "outcome",
 		"objective",
 		"lookout"}

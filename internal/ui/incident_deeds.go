@@ -1,0 +1,139 @@
+package ui
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/incident"
+	"github.com/ringfence/ringfence/internal/responder"
+)
+
+// incidentDeedOf is a verb with its question.
+type incidentDeedOf struct {
+	verb              incident.Verb
+	ask, text, button string
+	must, loud        bool
+}
+
+var incidentDeeds = []incidentDeedOf{
+	{incident.Ack, "Take {id}?", "Nobody else is called. You lead until somebody else does.", "Take it", false, false},
+	{incident.Note, "Note on {id}", "It stands in the timeline and in the postmortem.", "Write it down", true, false},
+	{incident.Update, "Tell everyone of {id}", "It goes to all notifiers at once: who is hurt, what is being done, when you say more.", "Tell everyone", true, false},
+	{incident.Mitigate, "Are users of {id} safe?", "It says that users are not hurt any more. It takes nothing back.", "Users are safe", false, false},
+	{incident.Resolve, "Resolve {id}?", "What was wrong is put right.", "Resolve", false, false},
+	{incident.Reopen, "Is {id} back?", "People are called again.", "Reopen", false, true},
+	{incident.Close, "Close {id}?", "Nothing of its checklist may be left.", "Close", false, false},
+}
+
+func (s *Server) incidentDeed(d incidentDeedOf) deed {
+	return deed{
+		ask: func(r *http.Request, _ *visit) (question, error) {
+			id := clip(r.PathValue("incident"), 40)
+			q := question{Ask: strings.ReplaceAll(d.ask, "{id}", id), Text: d.text, Button: d.button, Must: d.must, Loud: d.loud, Back: "/incidents/" + id}
+			_, err := s.Incidents.View(r.Context(), id)
+			return q, err
+		},
+		do: func(r *http.Request, v *visit, reason string) error {
+			_, err := s.Incidents.Do(r.Context(), r.PathValue("incident"), incident.Ask{Verb: d.verb, Actor: v.Who.Actor(), Text: reason})
+			return err
+		},
+	}
+}
+
+// remedyIncident takes back what is suspected: the remedy that the button names, which is asked for again.
+func (s *Server) remedyIncident() deed {
+	return deed{
+		ask: func(r *http.Request, _ *visit) (question, error) {
+			view, err := s.Incidents.View(r.Context(), r.PathValue("incident"))
+			if err != nil {
+				return question{}, err
+			}
+			want := firstOf(r.URL.Query().Get("do"), r.PostFormValue("ring"))
+			q := question{Back: "/incidents/" + view.Incident.ID, Loud: true, Button: "Do it"}
+			for _, re := range view.Remedies {
+				if key := re.Kind + "/" + re.Ref; re.Why == "" && (want == "" || want == key) {
+					q.Ask, q.Ring, q.Button = re.Label+"?", key, strings.SplitN(re.Label, " ", 3)[0]
+					if re.Kind == responder.Rollback {
+						q.Button = "Roll back"
+					}
+					q.Text = "It is done at once, and stands in the timeline."
+					if re.Suspect != "" {
+						q.Text = re.Suspect + " has " + incident.Percent(re.Share) + " of the odds to be the cause. " + q.Text
+					}
+					return q, nil
+				}
+			}
+			return q, errs.E(errs.Conflict, "nothing that could be taken back is a suspect of %s now", view.Incident.ID)
+		},
+		do: func(r *http.Request, v *visit, reason string) error {
+			kind, ref, _ := strings.Cut(r.PostFormValue("ring"), "/")
+			_, err := s.Incidents.Remedy(r.Context(), v.Who.Actor(), r.PathValue("incident"), kind, ref, reason)
+			return err
+		},
+	}
+}
+
+func firstOf(all ...string) string {
+	for _, s := range all {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+const unknownCause = "unknown: the reason says what was looked at"
+
+// blameIncident confirms a cause.
+func (s *Server) blameIncident() deed {
+	return deed{
+		ask: func(r *http.Request, _ *visit) (question, error) {
+			view, err := s.Incidents.View(r.Context(), r.PathValue("incident"))
+			q := question{Ask: "What was the cause of " + view.Incident.ID + "?", Text: "It stands in the postmortem, with where the ranking had it.", Button: "Confirm", Choose: "Cause", Back: "/incidents/" + view.Incident.ID}
+			for _, c := range view.Causes.Candidates {
+				if c.Kind != incident.Other {
+					q.Choices = append(q.Choices, c.Ref)
+				}
+			}
+			q.Choices = append(q.Choices, unknownCause)
+			return q, err
+		},
+		do: func(r *http.Request, v *visit, reason string) error {
+			c := incident.Cause{Ref: r.PostFormValue("choice"), Text: reason}
+			if c.Ref == unknownCause {
+				c.Ref, c.Unknown = "", true
+			}
+			_, err := s.Incidents.Do(r.Context(), r.PathValue("incident"), incident.Ask{Verb: incident.Blame, Actor: v.Who.Actor(), Cause: &c})
+			return err
+		},
+	}
+}
+
+const noService = "none"
+
+// openIncident opens one that somebody has seen.
+func (s *Server) openIncident() deed {
+	return deed{
+		ask: func(r *http.Request, _ *visit) (question, error) {
+			q := question{Ask: "Open an incident?", Text: "Say what is wrong in a line. Whoever is on call for the service is called.", Button: "Open it", Loud: true, Must: true, Back: "/incidents", Choose: "Service"}
+			all, err := s.Catalog.List(r.Context(), "Service", "", 0)
+			for _, res := range all {
+				q.Choices = append(q.Choices, res.Metadata.Name)
+			}
+			q.Choices = append(q.Choices, noService)
+			return q, err
+		},
+		do: func(r *http.Request, v *visit, reason string) error {
+			d := responder.Draft{Title: clip(reason, 200), Service: r.PostFormValue("choice")}
+			if d.Service == noService {
+				d.Service = ""
+			}
+			st, err := s.Incidents.Open(r.Context(), v.Who.Actor(), d)
+			if err == nil {
+				v.Onward = "/incidents/" + st.ID
+			}
+			return err
+		},
+	}
+}
