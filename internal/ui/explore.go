@@ -133,7 +133,7 @@ type explorePage struct {
 	Charts     bool
 	Chosen     string // the time of the logs, when one was chosen
 	Whole      string // address without it
-	Split      []splitRow
+	Split      []logSplitRow
 	Narrow     []healthChoice // what the logs are narrowed to, and the address without
 	Total      int64
 	Bad        int64
@@ -144,8 +144,8 @@ type explorePage struct {
 	Problem    string
 }
 
-// splitRow is how many entries a version and a ring have.
-type splitRow struct {
+// logSplitRow is how many entries a version and a ring have.
+type logSplitRow struct {
 	Version, Ring, Source string
 	Entries, Errors       int64
 	Share                 float64
@@ -232,7 +232,7 @@ func (p *explorePage) read(ctx context.Context, store LogStore) error {
 		p.Total, p.Bad, most = p.Total+c.Entries, p.Bad+c.Errors, max(most, c.Entries)
 	}
 	for _, c := range counts.All {
-		row := splitRow{Entries: c.Entries, Errors: c.Errors, Share: 100 * float64(c.Entries) / float64(most)}
+		row := logSplitRow{Entries: c.Entries, Errors: c.Errors, Share: 100 * float64(c.Entries) / float64(most)}
 		if len(c.Values) == 3 {
 			row.Version, row.Ring, row.Source = c.Values[0], c.Values[1], c.Values[2]
 			row.URL = p.Q.URL("/explore", "version", row.Version, "ring", row.Ring, "source", row.Source)
