@@ -213,3 +213,11 @@ func TestServeScript(t *testing.T) {
 		t.Error(h)
 	}
 }
+
+func BenchmarkReport(b *testing.B) {
+	p := newPlace(Options{Rate: 1e9})
+	b.ReportAllocs()
+	for b.Loop() {
+		p.tell(told)
+	}
+}
