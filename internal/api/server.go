@@ -29,6 +29,7 @@ type Options struct {
 	Lab       Lab
 	Pager     Pager
 	AlertNews AlertNews
+	SLOs      SLOs
 	Probes    Probes
 	Probing   Probing
 	Usage     Usage
@@ -93,6 +94,7 @@ func New(o Options) (*Server, error) {
 	s.experiments()
 	s.alerts()
 	s.alertmanager()
+	s.slos()
 	s.probes()
 	s.rum()
 	s.logStore()

@@ -20,6 +20,7 @@ type Options struct {
 	Plans     Plans
 	Calendar  Calendar
 	Board     Board  // nil: there are no pages of flags
+	SLOs      SLOs   // nil: there are no pages of SLOs
 	Lab       Lab    // nil: there are no pages of experiments
 	Probes    Probes // nil: there are no pages of probes
 	Usage     Usage  // nil: there are no pages of what users see
@@ -105,6 +106,7 @@ func (s *Server) routes() {
 	}
 	s.flagRoutes()
 	s.experimentRoutes()
+	s.sloRoutes()
 	s.probeRoutes()
 	s.alertRoutes()
 	for _, verb := range rollout.Verbs {

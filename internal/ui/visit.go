@@ -31,6 +31,7 @@ type visit struct {
 	Asks    int          // approvals that are waited for
 	Changes int          // change requests that wait for reviewers
 	Flags   bool         // there are pages of flags
+	SLOs    bool         // there are pages of SLOs
 	Labs    bool         // there are pages of experiments
 	Probing bool         // there are pages of probes
 	Watches bool         // there are pages of alerts
@@ -74,6 +75,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 		v.Labs, v.Probing = s.Lab != nil, s.Probes != nil
 		v.Watches = s.Pager != nil
 		v.Logging = s.LogStore != nil
+		v.SLOs = s.SLOs != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err
