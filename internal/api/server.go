@@ -30,6 +30,7 @@ type Options struct {
 	Lab       Lab
 	Pager     Pager
 	AlertNews AlertNews
+	SLOs      SLOs
 	Probes    Probes
 	Probing   Probing
 	Usage     Usage
@@ -95,6 +96,7 @@ func New(o Options) (*Server, error) {
 	s.experiments()
 	s.alerts()
 	s.alertmanager()
+	s.slos()
 	s.probes()
 	s.rum()
 	s.logStore()

@@ -50,9 +50,8 @@ type Options struct {
 	Store     Store
 	Metrics   Metrics
 	Catalog   Catalog
-	Alerts    Alerts   // nil: nobody is told
-	Accounts  Accounts // nil: there are no customers
-	HeadKind  string   // the document that every change of what is declared replaces
+	Alerts    Alerts // nil: nobody is told
+	HeadKind  string // the document that every change of what is declared replaces
 	HeadName  string
 	URL       func(path string) string // address of a page, for alerts; nil: none
 	Logger    *slog.Logger
@@ -73,7 +72,6 @@ type Engine struct {
 	policies []policy
 	pages    map[string]int64 // revisions of stored pages, by name
 	sending  outbox
-	accounts customers
 
 	mu       sync.Mutex // holds what is asked for
 	statuses []Status
@@ -96,7 +94,7 @@ func New(o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{Options: o, wake: make(chan struct{}, 1), rev: -1, watched: map[string]*watch{}, pages: map[string]int64{}, accounts: newCustomers()}
+	return &Engine{Options: o, wake: make(chan struct{}, 1), rev: -1, watched: map[string]*watch{}, pages: map[string]int64{}}
 }
 
 // Run takes a step at each interval, and sooner when woken, until ctx ends.
@@ -145,7 +143,7 @@ func (e *Engine) Step(ctx context.Context, now time.Time) error {
 		w.failed = ""
 		first = cmp.Or(first, e.judge(ctx, w, now))
 	}
-	first = cmp.Or(first, e.save(ctx, now), e.customersStep(ctx, now), e.act(ctx, now))
+	first = cmp.Or(first, e.save(ctx, now), e.act(ctx, now))
 	e.publish(now)
 	e.deliver(ctx, now)
 	return first
@@ -188,7 +186,6 @@ func (e *Engine) declared(ctx context.Context, now time.Time) error {
 		return err
 	}
 	e.policies = policiesOf(set)
-	e.accounts.declare(set)
 	e.rev = head.Rev
 	return nil
 }

@@ -81,5 +81,5 @@ func (e *Engine) live() []alert.Alert {
 			}
 		}
 	}
-	return append(all, e.accounts.live()...)
+	return all
 }

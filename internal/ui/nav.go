@@ -35,7 +35,7 @@ func (v *visit) Nav() []navGroup {
 	if flags.Links != nil {
 		all = append(all, flags)
 	}
-	if v.Watches || v.Probing || v.Logging {
+	if v.SLOs || v.Watches || v.Probing || v.Logging {
 		all = append(all, watching(v))
 	}
 	all = append(all, navGroup{Name: "Record", Links: []navLink{{Path: "/events", Text: "Events", Letter: "e"}}})
@@ -68,6 +68,9 @@ func watching(v *visit) navGroup {
 	g := navGroup{Name: "Watching"}
 	if v.Watches {
 		g.Links = append(g.Links, navLink{Path: "/alerts", Text: "Alerts", Letter: "l"}, navLink{Path: "/noise", Text: "Noise"})
+	}
+	if v.SLOs {
+		g.Links = append(g.Links, navLink{Path: "/slos", Text: "SLOs", Letter: "s"})
 	}
 	if v.Logging {
 		g.Links = append(g.Links, navLink{Path: "/explore", Text: "Explore", Letter: "i"})

@@ -25,6 +25,7 @@ type Options struct {
 	Probes    Probes    // nil: there are no pages of probes
 	Usage     Usage     // nil: there are no pages of what users see
 	Pager     Pager     // nil: there are no pages of alerts
+	SLOs      SLOs      // nil: there are no pages of SLOs
 	Hub       Hub
 	Store     Store
 	Notifier  Notifier // nil: pages look for new events by themselves
@@ -107,6 +108,7 @@ func (s *Server) routes() {
 	s.flagRoutes()
 	s.experimentRoutes()
 	s.incidentRoutes()
+	s.sloRoutes()
 	s.probeRoutes()
 	s.alertRoutes()
 	for _, verb := range rollout.Verbs {

@@ -31,6 +31,7 @@ type visit struct {
 	Asks    int          // approvals that are waited for
 	Changes int          // change requests that wait for reviewers
 	Flags   bool         // there are pages of flags
+	SLOs    bool         // there are pages of SLOs
 	Labs    bool         // there are pages of experiments
 	Hurts   bool         // there are pages of incidents
 	Probing bool         // there are pages of probes
@@ -76,6 +77,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 		v.Watches = s.Pager != nil
 		v.Logging = s.LogStore != nil
 		v.Hurts = s.Incidents != nil
+		v.SLOs = s.SLOs != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err
