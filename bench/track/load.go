@@ -39,7 +39,7 @@ func beServer(folder string) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/v1/", s.Handler(everyone))
+	mux.Handle("/v1/", s.Handler(everyone, nil))
 	mux.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)

@@ -27,6 +27,7 @@ var undescribed = map[string]string{
 	"OPTIONS /v1/metrics":          "what browsers ask before",
 	"GET /metrics":                 "Prometheus' format",
 	"POST /opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "OpenTelemetry's protocol, gRPC",
+	"POST /opentelemetry.proto.collector.logs.v1.LogsService/Export":       "OpenTelemetry's protocol, gRPC",
 
 	"POST /api/v2/alerts":         "Alertmanager's API, described by Alertmanager",
 	"GET /api/v2/alerts":          "Alertmanager's API",

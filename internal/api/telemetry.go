@@ -12,6 +12,7 @@ type Telemetry struct {
 	RemoteWrite http.Handler // Prometheus' protocol
 	Metrics     http.Handler // OpenTelemetry's, over HTTP
 	MetricsGRPC http.Handler // and over gRPC
+	LogsGRPC    http.Handler // OpenTelemetry's logs over gRPC
 }
 
 // maxTelemetry is beyond what the handlers take, which answer in their own protocols.
@@ -20,7 +21,7 @@ const maxTelemetry = 1 << 30
 func (s *Server) telemetry() {
 	t := s.Telemetry
 	for pattern, h := range map[string]http.Handler{
-		"POST /v1/metrics": t.Metrics, "POST /api/v1/otlp/v1/metrics": t.Metrics, "POST " + otlp.MetricsCall: t.MetricsGRPC,
+		"POST /v1/metrics": t.Metrics, "POST /api/v1/otlp/v1/metrics": t.Metrics, "POST " + otlp.MetricsCall: t.MetricsGRPC, "POST " + otlp.LogsCall: t.LogsGRPC,
 	} {
 		if h != nil {
 			s.mount(pattern, route{action: policy.Send, maxBody: maxTelemetry, steady: true, otlp: true}, h)

@@ -55,21 +55,24 @@ func firstTime(path string) (time.Time, error) {
 
 // intake takes exposures and metric events in. Who sends them has signed in; with a key for flags, they are of its environment.
 func (s *server) intake() http.Handler {
-	return s.events.Handler(track.KeysFunc(func(r *http.Request) (string, error) {
-		said := r.Header.Get(environmentHeader)
-		if key := access.BearerOf(r); strings.HasPrefix(key, flag.KeyPrefix) {
-			c, err := flagClients{keys: s.serving.Keys}.Check(r.Context(), key)
-			if err == nil && said != "" && said != c.Environment {
-				err = errs.E(errs.Denied, "the key is for environment %s", c.Environment)
-			}
-			return c.Environment, err
+	return s.events.Handler(track.KeysFunc(s.environmentOf), s.otherRecords())
+}
+
+// environmentOf is to which environment a caller's events belong.
+func (s *server) environmentOf(r *http.Request) (string, error) {
+	said := r.Header.Get(environmentHeader)
+	if key := access.BearerOf(r); strings.HasPrefix(key, flag.KeyPrefix) {
+		c, err := flagClients{keys: s.serving.Keys}.Check(r.Context(), key)
+		if err == nil && said != "" && said != c.Environment {
+			err = errs.E(errs.Denied, "the key is for environment %s", c.Environment)
 		}
-		env := cmp.Or(said, flag.Production)
-		if len(env) > 200 {
-			return "", errs.E(errs.Invalid, "%s: expected at most 200 characters", environmentHeader)
-		}
-		return env, nil
-	}))
+		return c.Environment, err
+	}
+	env := cmp.Or(said, flag.Production)
+	if len(env) > 200 {
+		return "", errs.E(errs.Invalid, "%s: expected at most 200 characters", environmentHeader)
+	}
+	return env, nil
 }
 
 // inUse says why a resource must not be deleted: something runs on it.

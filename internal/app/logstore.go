@@ -2,11 +2,15 @@ package app
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/api"
+	"github.com/ringfence/ringfence/internal/logs"
 	"github.com/ringfence/ringfence/internal/logs/segment"
+	"github.com/ringfence/ringfence/internal/otlp"
+	"github.com/ringfence/ringfence/internal/track"
 	"github.com/ringfence/ringfence/internal/ui"
 )
 
@@ -67,4 +71,25 @@ func (s *server) pageLogs() ui.LogStore {
 		return nil
 	}
 	return s.logs
+}
+
+// otherRecords takes the log records of OpenTelemetry's that are no events.
+func (s *server) otherRecords() track.Rest {
+	if s.logs == nil {
+		return nil
+	}
+	return func(ctx context.Context, all []logs.Entry) error { return s.logs.Append(ctx, logs.Batch{Entries: all}) }
+}
+
+// logsGRPC serves OpenTelemetry's logs over gRPC.
+func (s *server) logsGRPC() http.Handler {
+	rest := s.otherRecords()
+	return otlp.New(otlp.Service{Rejected: "rejectedLogRecords", MaxBody: track.MaxBody, AtOnce: 8, Logger: s.Logger, Take: func(ctx context.Context, r otlp.Request) (otlp.Partial, error) {
+		environment, err := s.environmentOf(r.HTTP)
+		if err != nil {
+			return otlp.Partial{}, err
+		}
+		lost, why, err := s.events.TakeLogs(ctx, environment, r.Body, r.JSON, rest)
+		return otlp.Partial{Rejected: lost, Message: why}, err
+	}}).GRPC()
 }

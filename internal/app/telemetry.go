@@ -59,7 +59,7 @@ func (s *server) openMetrics() error {
 }
 
 func (s *server) telemetry() api.Telemetry {
-	return api.Telemetry{RemoteWrite: s.takes.RemoteWrite(), Metrics: s.takes.OTLP(), MetricsGRPC: s.takes.GRPC()}
+	return api.Telemetry{RemoteWrite: s.takes.RemoteWrite(), Metrics: s.takes.OTLP(), MetricsGRPC: s.takes.GRPC(), LogsGRPC: s.logsGRPC()}
 }
 
 // scrapeFolder holds, below the data folder, the files of targets that Scrapes name.

@@ -44,7 +44,7 @@ func serveForEver(folder string) {
 		}
 	}()
 	fmt.Println("listening", l.Addr())
-	fmt.Println("error", http.Serve(l, s.Handler(everyone)))
+	fmt.Println("error", http.Serve(l, s.Handler(everyone, nil)))
 	os.Exit(1)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/murmur3"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	entries "github.com/ringfence/ringfence/internal/logs"
 )
 
 // Keys says to which environment a caller's events belong. errs.Denied refuses the caller.
@@ -45,15 +46,20 @@ const trackPath = "/v1/track"
 type handler struct {
 	store *Store
 	keys  Keys
+	rest  Rest
 	busy  chan struct{}
 }
 
+// Rest takes the log records that are no events; nil: they are refused one by one. An error refuses the request, which is sent again: its
+// events are then known already.
+type Rest func(ctx context.Context, all []entries.Entry) error
+
 // Handler serves POST /v1/track, /v1/logs and /v1/traces.
-func (s *Store) Handler(keys Keys) http.Handler {
-	h := &handler{store: s, keys: keys, busy: make(chan struct{}, maxRequests)}
+func (s *Store) Handler(keys Keys, rest Rest) http.Handler {
+	h := &handler{store: s, keys: keys, rest: rest, busy: make(chan struct{}, maxRequests)}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+trackPath, h.serve(h.track))
-	mux.Handle("POST /v1/logs", h.serve(h.otlp(readLogs)))
+	mux.Handle("POST /v1/logs", h.serve(h.otlp(logsReader(rest != nil))))
 	mux.Handle("POST /v1/traces", h.serve(h.otlp(readTraces)))
 	return mux
 }

@@ -33,7 +33,7 @@ var byToken = KeysFunc(func(r *http.Request) (string, error) {
 func serve(t *testing.T) (*Store, *httptest.Server) {
 	t.Helper()
 	s := openNew(t)
-	server := httptest.NewServer(s.Handler(byToken))
+	server := httptest.NewServer(s.Handler(byToken, nil))
 	t.Cleanup(server.Close)
 	return s, server
 }

@@ -2,11 +2,13 @@ package track
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/ringfence/ringfence/internal/errs"
+	entries "github.com/ringfence/ringfence/internal/logs"
 )
 
 // The names of events, and of our own attributes; feature_flag.* are those of OpenTelemetry's semantic conventions.
@@ -40,6 +43,7 @@ type found struct {
 	lost    int  // records or spans that are not kept
 	why     string
 	refused bool // some of them because they were wrong
+	rest    []entries.Entry
 }
 
 // wrong notes a record or span of ours that cannot be kept.
@@ -62,16 +66,44 @@ func (h *handler) otlp(read func(body []byte, asJSON bool, now time.Time, oldest
 		if err != nil {
 			return h.otlpError(r.Request, err)
 		}
-		b := Batch{Environment: r.environment, Events: f.events}
-		if f.timed && len(f.events) > 0 { // exporters send a request again when an answer is late
-			sum, print := murmur3.Sum128(r.body)
-			b.Key, b.Print = "otlp "+strconv.FormatUint(sum, 16), print
-		}
-		if _, err := h.store.Append(r.Context(), b); err != nil {
+		if err := h.store.keep(r.Context(), r.environment, f, r.body, h.rest); err != nil {
 			return h.otlpError(r.Request, err)
 		}
 		return partial(asJSON, r.URL.Path, f)
 	}
+}
+
+// keep stores the events of a request, and hands on what else it held.
+func (s *Store) keep(ctx context.Context, environment string, f *found, body []byte, rest Rest) error {
+	b := Batch{Environment: environment, Events: f.events}
+	if f.timed && len(f.events) > 0 { // exporters send a request again when an answer is late
+		sum, print := murmur3.Sum128(body)
+		b.Key, b.Print = "otlp "+strconv.FormatUint(sum, 16), print
+	}
+	if len(f.events) > 0 || len(f.rest) == 0 {
+		if _, err := s.Append(ctx, b); err != nil {
+			return err
+		}
+	}
+	for part := range slices.Chunk(f.rest, entries.MaxBatch) {
+		if err := rest(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TakeLogs takes one message of OpenTelemetry's logs service, however it came. It returns how many records are not kept, and why.
+func (s *Store) TakeLogs(ctx context.Context, environment string, body []byte, asJSON bool, rest Rest) (lost int64, why string, err error) {
+	now := s.now()
+	f, err := logsReader(rest != nil)(body, asJSON, now, now.Add(-s.retention))
+	if err == nil {
+		err = s.keep(ctx, environment, f, body, rest)
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	return int64(f.lost), f.why, nil
 }
 
 func isJSON(r *http.Request) (bool, error) {
@@ -143,8 +175,15 @@ func decode(body []byte, asJSON bool, m proto.Message) error {
 	return nil
 }
 
-// readLogs makes events of a request of OpenTelemetry's logs service. LogsData has the same fields as that request.
-func readLogs(body []byte, asJSON bool, now, oldest time.Time) (*found, error) {
+// logsReader makes events of a request of OpenTelemetry's logs service, and with rest log entries of its other records.
+func logsReader(rest bool) func([]byte, bool, time.Time, time.Time) (*found, error) {
+	return func(body []byte, asJSON bool, now, oldest time.Time) (*found, error) {
+		return readLogs(body, asJSON, now, oldest, rest)
+	}
+}
+
+// LogsData has the same fields as that request.
+func readLogs(body []byte, asJSON bool, now, oldest time.Time, rest bool) (*found, error) {
 	var data logs.LogsData
 	if err := decode(body, asJSON, &data); err != nil {
 		return nil, err
@@ -156,7 +195,10 @@ func readLogs(body []byte, asJSON bool, now, oldest time.Time) (*found, error) {
 			for _, record := range scope.GetLogRecords() {
 				if err := f.log(record, n, now, oldest); err != nil {
 					return nil, err
-				} else if !ours(logName(record)) {
+				} else if ours(logName(record)) {
+				} else if rest {
+					f.rest = append(f.rest, entryOf(resource.GetResource(), record, asJSON, now))
+				} else {
 					others++
 				}
 				n++

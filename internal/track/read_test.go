@@ -347,7 +347,7 @@ func FuzzLogs(f *testing.F) {
 	f.Add([]byte(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"ringfence.metric","attributes":[{"key":"metric.name","value":{"stringValue":"order"}}]}]}]}]}`), true)
 	f.Add([]byte("\x0a\x00"), false)
 	f.Fuzz(func(t *testing.T, body []byte, asJSON bool) {
-		for _, read := range []func([]byte, bool, time.Time, time.Time) (*found, error){readLogs, readTraces} {
+		for _, read := range []func([]byte, bool, time.Time, time.Time) (*found, error){logsReader(false), readTraces} {
 			got, err := read(body, asJSON, noon, noon.Add(-DefaultRetention))
 			if err != nil {
 				if !errs.Is(err, errs.Invalid) {
