@@ -35,7 +35,7 @@ func (v *visit) Nav() []navGroup {
 	if flags.Links != nil {
 		all = append(all, flags)
 	}
-	if v.SLOs || v.Watches || v.Probing || v.Logging {
+	if v.Hurts || v.SLOs || v.Watches || v.Probing || v.Logging {
 		all = append(all, watching(v))
 	}
 	all = append(all, navGroup{Name: "Record", Links: []navLink{{Path: "/events", Text: "Events", Letter: "e"}}})
@@ -66,6 +66,9 @@ func (l navLink) holds(path string) bool {
 // watching are the pages that watch production.
 func watching(v *visit) navGroup {
 	g := navGroup{Name: "Watching"}
+	if v.Hurts {
+		g.Links = append(g.Links, navLink{Path: "/incidents", Text: "Incidents", Letter: "i"})
+	}
 	if v.Watches {
 		g.Links = append(g.Links, navLink{Path: "/alerts", Text: "Alerts", Letter: "l"}, navLink{Path: "/noise", Text: "Noise"})
 	}
@@ -73,7 +76,7 @@ func watching(v *visit) navGroup {
 		g.Links = append(g.Links, navLink{Path: "/slos", Text: "SLOs", Letter: "s"})
 	}
 	if v.Logging {
-		g.Links = append(g.Links, navLink{Path: "/explore", Text: "Explore", Letter: "i"})
+		g.Links = append(g.Links, navLink{Path: "/explore", Text: "Explore", Letter: "u"})
 	}
 	if v.Probing {
 		g.Links = append(g.Links, navLink{Path: "/probes", Text: "Probes", Letter: "b"})
