@@ -17,19 +17,19 @@ func grows(over, half, quarter string, within int, by float64) string {
 
 // Where instances stand, or what they run out of.
 var instances = []rule{
-	{name: "NoInstanceReady", severity: "page", hold: "10s", cause: "crash",
+	{name: "NoInstanceReady", severity: "page", hold: "10s",
 		expr: `sum by (service, unit) (ringfence_instance_ready) == 0
 and on (service, unit) sum by (service, unit) (max_over_time(ringfence_instance_ready[1h])) > 0`,
 		summary:     `{{ $labels.service }}: no instance is ready in unit {{ $labels.unit }}`,
 		description: `Instances were ready within the last hour, and none is now.`,
 		impact:      `Every request to {{ $labels.service }} fails.`},
-	{name: "InstanceHangs", severity: "ticket", hold: "20s", cause: "crash",
+	{name: "InstanceHangs", severity: "page", hold: "20s", cause: "crash",
 		expr: `ringfence_instance_ready == 0
 and max_over_time(ringfence_instance_ready[15m]) == 1
 and changes(ringfence_instance_restarts_total[2m]) == 0`,
 		summary:     `{{ $labels.service }}: instance {{ $labels.version }}/{{ $labels.instance }} runs and is not ready any more`,
 		description: `It was ready, it has not ended, and it does not answer when it is asked whether it is ready.`,
-		impact:      `What it was working on is lost; the other instances carry its load.`},
+		impact:      `What it was working on is lost, and the other instances, which carry its load, may be next.`},
 	{name: "CrashLooping", severity: "page",
 		expr:        `sum by (service, version, unit) (increase(ringfence_instance_restarts_total[10m])) > 2.5`,
 		keep:        "1m",
