@@ -69,7 +69,7 @@ var stories = map[string]struct {
 // TestRulesFire tells what wakes whom: each story is a gateway's metrics, minute by minute, with what must fire at its end, and
 // nothing else may.
 func TestRulesFire(t *testing.T) {
-	gateway := map[string]string{"job": "gateway", "unit": "local"}
+	gateway := map[string]string{"job": "gateway", "unit": "local", "instance": "127.0.0.1:7401"}
 	for name, tt := range stories {
 
 		t.Run(name, func(t *testing.T) {

@@ -24,10 +24,10 @@ and on (service, unit) sum by (service, unit) (max_over_time(ringfence_instance_
 		description: `Instances were ready within the last hour, and none is now.`,
 		impact:      `Every request to {{ $labels.service }} fails.`},
 	{name: "InstanceHangs", severity: "page", hold: "20s", cause: "crash",
-		expr: `ringfence_instance_ready == 0
-and max_over_time(ringfence_instance_ready[15m]) == 1
-and changes(ringfence_instance_restarts_total[2m]) == 0`,
-		summary:     `{{ $labels.service }}: instance {{ $labels.version }}/{{ $labels.instance }} runs and is not ready any more`,
+		expr: `max by (service, version, unit) (
+  ringfence_instance_ready == 0 and max_over_time(ringfence_instance_ready[15m]) == 1 and changes(ringfence_instance_restarts_total[2m]) == 0
+)`,
+		summary:     `{{ $labels.service }}: an instance of {{ $labels.version }} runs and is not ready any more`,
 		description: `It was ready, it has not ended, and it does not answer when it is asked whether it is ready.`,
 		impact:      `What it was working on is lost, and the other instances, which carry its load, may be next.`},
 	{name: "CrashLooping", severity: "page",
@@ -48,9 +48,9 @@ and changes(ringfence_instance_restarts_total[2m]) == 0`,
 		description: `With none left it takes no connections, opens no file and asks no other service.`,
 		impact:      `Requests to {{ $labels.service }} will fail.`},
 	{name: "ServiceNotMeasured", severity: "ticket", hold: "30s",
-		expr: `label_replace(up{job="service"}, "instance", "$1", "instance", ".*/(.*)") == 0
-and on (service, version, unit, instance) ringfence_instance_ready == 1`,
+		expr: `min by (service, version, unit) (up{job="service"}) == 0
+and on (service, version, unit) min by (service, version, unit) (ringfence_instance_ready) == 1`,
 		summary:     `{{ $labels.service }}: the metrics of {{ $labels.version }} cannot be read`,
-		description: `Its instance {{ $labels.instance }} is ready, and what it declares as its metrics does not answer, or not in a format that is known.`,
+		description: `Its instances are ready, and what it declares as its metrics does not answer, or not in a format that is known.`,
 		impact:      `None yet. What rests on these metrics is blind.`},
 }
