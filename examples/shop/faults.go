@@ -104,21 +104,28 @@ func decay() {
 		go leak(mb)
 	}
 	if n, _ := strconv.Atoi(leakFiles); n > 0 {
-		go func() {
-			for range time.Tick(time.Second / time.Duration(n)) {
-				if _, err := os.Open(os.DevNull); err != nil {
-					slog.Error("no more files", "err", err)
-				}
-			}
-		}()
+		go hoard(n)
 	}
 	go fill()
+}
+
+// hoard opens files and keeps them.
+func hoard(perSecond int) {
+	var kept []*os.File
+	for range time.Tick(time.Second / time.Duration(perSecond)) {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			slog.Error("no more files", "err", err, "open", len(kept))
+			continue
+		}
+		kept = append(kept, f)
+	}
 }
 
 // leaked is what leak never gives back.
 var leaked [][]byte
 
-const leakAtMost = 3 << 10 // MB
+const leakAtMost = 5 << 10 // MB
 
 func leak(mb int) {
 	for range time.Tick(time.Second) {

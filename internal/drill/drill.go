@@ -57,9 +57,9 @@ type trial struct {
 
 // warmup is how long everything is healthy at first, lastWave when what needs a longer past begins.
 const (
-	warmup   = 60 * time.Second
+	warmup   = 90 * time.Second
 	between  = 75 * time.Second
-	lastWave = 6 * time.Minute
+	lastWave = 390 * time.Second
 	patience = 4 * time.Minute // for a fault to be seen
 )
 

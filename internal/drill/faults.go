@@ -189,7 +189,7 @@ func leakRate() int {
 	for line := range strings.Lines(string(b)) {
 		var kb int
 		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kb); n == 1 {
-			return max(2, kb/1024/600)
+			return max(2, kb/1024/800)
 		}
 	}
 	return 20

@@ -70,7 +70,7 @@ func RunHealthy(ctx context.Context, past Past, t Time, progress func(done float
 	length := time.Duration(t.Hours * float64(time.Hour)).Truncate(scrapeEvery)
 	midnight := time.Now().UTC().Truncate(24 * time.Hour).Add(-length).Truncate(24 * time.Hour).Add(-24 * time.Hour)
 	begin := midnight.Add(time.Duration(t.From * float64(time.Hour)).Truncate(evaluateEvery))
-	d := &day{rng: rand.New(rand.NewPCG(t.Seed, 5)), midnight: midnight, begin: begin, gateway: map[string]string{"job": "gateway", "unit": unit}, counters: newCounters(), diskUsed: 0.45, services: cast()}
+	d := &day{rng: rand.New(rand.NewPCG(t.Seed, 5)), midnight: midnight, begin: begin, gateway: map[string]string{"job": "gateway", "unit": unit, "instance": "127.0.0.1:7401"}, counters: newCounters(), diskUsed: 0.45, services: cast()}
 	d.out.Hours, d.out.Alarms = length.Hours(), []alert.Alert{}
 	for _, g := range rules.Groups {
 		d.out.Rules += len(g.Rules)

@@ -22,6 +22,7 @@ const (
 	users     = 400
 	employees = 80
 	tenants   = 40
+	ramp      = 20 * time.Second
 	tired     = 4 * time.Second // when a user leaves
 )
 
@@ -44,8 +45,10 @@ func (t *traffic) goOn(ctx context.Context) {
 func (t *traffic) to(ctx context.Context, trial *trial) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for next := time.Now(); ctx.Err() == nil; {
-		next = next.Add(time.Duration(rand.ExpFloat64() / perSecond * float64(time.Second)))
+	begun := time.Now()
+	for next := begun; ctx.Err() == nil; {
+		rate := perSecond * min(1, 0.1+next.Sub(begun).Seconds()/ramp.Seconds()) // they come one by one at first
+		next = next.Add(time.Duration(rand.ExpFloat64() / rate * float64(time.Second)))
 		if sleep(ctx, time.Until(next)) != nil {
 			return
 		}

@@ -116,7 +116,7 @@ func SignalOf(labels, annotations map[string]string) (Signal, bool) {
 	case Customer:
 		s.Subject = customer
 	case Disk:
-		s.Subject = first("mountpoint", "device", "volume", "instance")
+		s.Subject = first("mountpoint", "device", "volume", "unit", "instance")
 	case Certificate:
 		s.Subject = first("host", "target", "instance", "subject")
 	default:

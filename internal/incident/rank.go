@@ -17,6 +17,7 @@ type Question struct {
 	Changes   []Change
 	Signals   []Signal
 	Down      []string // services that nothing answers for, or whose own alerts fire
+	Own       []string // Refs of changes that were judged or taken back for this very trouble
 }
 
 // Candidate is something that may be the cause, with what speaks for it.
@@ -157,7 +158,7 @@ func (j *judge) change(c Change) (Candidate, bool) {
 		cand.Near = kindOdds[c.Kind] - 0.5 // any service may ask for it
 	}
 	cand.Split = j.splitOdds(c, rel, &cand)
-	cand.Told = j.toldOdds(c)
+	cand.Told = j.toldOdds(c, rel)
 	cand.Why = j.whyChange(c, rel, step, lead, cand)
 	return cand, true
 }
@@ -195,9 +196,10 @@ func (j *judge) splitOdds(c Change, rel string, cand *Candidate) float64 {
 }
 
 // toldOdds are for what others say: a verdict, an alert of the version that it brought, the end of the trouble with its own.
-func (j *judge) toldOdds(c Change) float64 {
+// A verdict says that a change hurt its own service: of another one it says nothing.
+func (j *judge) toldOdds(c Change, rel string) float64 {
 	var odds float64
-	if c.Judged != "" {
+	if c.Judged != "" && (rel == itself || rel == called || slices.Contains(j.Own, c.Ref)) {
 		odds += 6
 	}
 	if c.Pushed != "" {

@@ -208,6 +208,23 @@ func TestCausesAreRanked(t *testing.T) {
 	t.Logf("all together: first in %d of %d", firsts, all)
 }
 
+// TestVerdictsCountForTheirOwnService: that a gate stopped a release says nothing of another service that hurts at the same time.
+func TestVerdictsCountForTheirOwnService(t *testing.T) {
+	start := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
+	harm := func(service, ref, kind string) Change {
+		return Change{Kind: kind, Ref: ref, Title: ref, Service: service, Judged: "gate errors failed", Steps: []Step{{At: start.Add(-time.Minute)}}}
+	}
+	q := Question{Service: "shop", Onset: start, Counts: map[string][]Count{}, Changes: []Change{harm("mail", "rollout/mail-2", ChangeRelease), harm("", "rollout/flag:mail:x-1", ChangeFlag)},
+		Signals: []Signal{told(Certificate, "shop.example", "")}}
+	if got := Rank(q)[0]; got.Ref != "certificate/shop.example" {
+		t.Errorf("first is %+v", got)
+	}
+	q.Own = []string{"rollout/flag:mail:x-1"}
+	if got := Rank(q)[0]; got.Ref != "rollout/flag:mail:x-1" {
+		t.Errorf("of the trouble that it was taken back for, first is %+v", got)
+	}
+}
+
 // TestRankIsARanking holds for whatever is asked: shares add up to one, ranks follow scores, nothing is said of what came
 // after, and everything has a reason.
 func TestRankIsARanking(t *testing.T) {

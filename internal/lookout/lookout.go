@@ -86,11 +86,14 @@ func (l *Lookout) Look(ctx context.Context, now time.Time) error {
 		from = oldest
 	}
 	window := fmt.Sprintf("%ds", int(l.slice.Seconds()))
-	lines, err := l.Metrics.Lines(ctx, `sum by (service) (increase(ringfence_requests_total[`+window+`])) or sum by (service) (ringfence_instance_ready) * 0`, from, end, l.slice)
+	// a service that nobody has asked yet has no counters: nothing came
+	lines, err := l.Metrics.Lines(ctx, `sum by (service) (increase(ringfence_requests_total{service!~"flag:.*"}[`+window+`])) or (sum by (service) (ringfence_instance_ready) * 0 unless on (service) ringfence_requests_total)`,
+		from, end, l.slice)
 	if err != nil {
 		return err
 	}
-	heard, err := l.Metrics.Lines(ctx, `min(min_over_time(up{job="gateway"}[`+window+`]))`, from, end, l.slice)
+	enough := max(1, int(l.slice/max(l.Scrape, time.Second))-1) // looks in a slice, one of which may have been late
+	heard, err := l.Metrics.Lines(ctx, fmt.Sprintf(`min(min_over_time(up{job="gateway"}[%s]) * (count_over_time(up{job="gateway"}[%[1]s]) >= bool %d))`, window, enough), from, end, l.slice)
 	if err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func (l *Lookout) yesterday(ctx context.Context, at time.Time) {
 	if at.Sub(l.beforeT) < time.Minute {
 		return
 	}
-	lines, err := l.Metrics.Lines(ctx, `min_over_time(sum by (service) (increase(ringfence_requests_total[1m]))[10m:1m] offset 1435m)`, at, at, time.Minute)
+	lines, err := l.Metrics.Lines(ctx, `min_over_time(sum by (service) (increase(ringfence_requests_total{service!~"flag:.*"}[1m]))[10m:1m] offset 1435m)`, at, at, time.Minute)
 	if err != nil {
 		return // less is known, and no less is expected
 	}

@@ -1,6 +1,7 @@
 package probing
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/alert"
+	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/synthetic"
 )
 
@@ -93,7 +95,9 @@ type failing struct {
 	why      []string
 	versions map[string]bool
 	since    time.Time
-	well     bool // another version is up
+	well     bool   // another version is up
+	outside  string // the probe that fails, when all that fail look elsewhere than at the service
+	inside   bool   // one that fails looks at the service
 }
 
 // wanted are the alerts that hold, by a key that stays while they do.
@@ -153,6 +157,11 @@ func (f *failing) add(probe, version string, w *watched, k *known) *failing {
 		f.why = append(f.why, part+": "+vote.Says())
 	}
 	f.versions[version] = true
+	if w.Spec.Target == resource.AtAddress {
+		f.outside = cmp.Or(f.outside, probe)
+	} else {
+		f.inside = true
+	}
 	if f.since.IsZero() || k.Since.Before(f.since) {
 		f.since = k.Since
 	}
@@ -177,6 +186,9 @@ func (f *failing) alert(group string) alert.Alert {
 				labels[alert.Version] = v
 			}
 		}
+	}
+	if kind == "service" && f.outside != "" && !f.inside { // what the service needs does not answer
+		labels["cause"], labels["dependency"] = "dependency", f.outside
 	}
 	a := alert.Alert{Labels: labels, StartsAt: f.since, GeneratorURL: "/probes", Annotations: map[string]string{
 		alert.Summary:     fmt.Sprintf("%s fails for probes: %s", name, few(f.parts)),

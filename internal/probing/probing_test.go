@@ -137,6 +137,26 @@ func TestOneAlertForAService(t *testing.T) {
 	}
 }
 
+// TestWhatIsElsewhereIsNamed: a service whose probes of itself are well, and whose name server does not answer, is told with that as the cause.
+func TestWhatIsElsewhereIsNamed(t *testing.T) {
+	names := declared("name-server", "shop", "")
+	names.Spec.Target, names.Spec.Address = resource.AtAddress, "192.0.2.1:53"
+	for _, itself := range []bool{false, true} {
+		w := newWorld(names, declared("home", "shop", ""))
+		b := w.board(t)
+		for range 3 {
+			if itself {
+				w.round(t, b, "home", "-")
+			}
+			w.round(t, b, "name-server", "-")
+		}
+		a, ok := w.alerts["ProbeFails shop"]
+		if got := a.Labels["dependency"] == "name-server" && a.Labels["cause"] == "dependency"; !ok || got == itself {
+			t.Errorf("the service itself fails: %v, and the alert says %v", itself, a.Labels)
+		}
+	}
+}
+
 func TestSilenceResolvesNothing(t *testing.T) {
 	w := newWorld(declared("home", "shop", "v1"))
 	b := w.board(t)

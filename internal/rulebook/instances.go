@@ -3,32 +3,33 @@ package rulebook
 import "fmt"
 
 // grows is true for a version whose instances' memory, by how it has grown over a time, takes all that the machine has left within some
-// seconds, and has grown by a factor in either half of that time: a cache that fills and is full has not.
-func grows(over, half string, within int, by float64) string {
+// seconds; which has grown by a factor in the first half of that time, and goes on: a cache that fills, and is full, does not.
+func grows(over, half, quarter string, within int, by float64) string {
 	const memory = "ringfence_instance_memory_bytes"
 	sum := func(of string) string { return "sum by (service, version, unit) (" + of + ")" }
+	now, then := sum(memory), sum(memory+" offset "+over)
 	return fmt.Sprintf(`(
   %s > on (unit) group_left () ringfence_memory_available_bytes
-  and %s > %g * %s
-  and %[4]s > %[3]g * %[5]s
-)`, sum(fmt.Sprintf("predict_linear(%s[%s], %d) - %[1]s", memory, over, within)), sum(memory), by, sum(memory+" offset "+half), sum(memory+" offset "+over))
+  and %s - %s > 0.15 * (%[2]s - %[4]s)
+  and %[5]s > %[6]g * %[4]s
+)`, sum(fmt.Sprintf("predict_linear(%s[%s], %d) - %[1]s", memory, over, within)), now, sum(memory+" offset "+quarter), then, sum(memory+" offset "+half), by)
 }
 
 // Where instances stand, or what they run out of.
 var instances = []rule{
-	{name: "NoInstanceReady", severity: "page", hold: "10s", cause: "crash",
+	{name: "NoInstanceReady", severity: "page", hold: "10s",
 		expr: `sum by (service, unit) (ringfence_instance_ready) == 0
 and on (service, unit) sum by (service, unit) (max_over_time(ringfence_instance_ready[1h])) > 0`,
 		summary:     `{{ $labels.service }}: no instance is ready in unit {{ $labels.unit }}`,
 		description: `Instances were ready within the last hour, and none is now.`,
 		impact:      `Every request to {{ $labels.service }} fails.`},
-	{name: "InstanceHangs", severity: "ticket", hold: "20s", cause: "crash",
-		expr: `ringfence_instance_ready == 0
-and max_over_time(ringfence_instance_ready[15m]) == 1
-and changes(ringfence_instance_restarts_total[2m]) == 0`,
-		summary:     `{{ $labels.service }}: instance {{ $labels.version }}/{{ $labels.instance }} runs and is not ready any more`,
+	{name: "InstanceHangs", severity: "page", hold: "20s", cause: "crash",
+		expr: `max by (service, version, unit) (
+  ringfence_instance_ready == 0 and max_over_time(ringfence_instance_ready[15m]) == 1 and changes(ringfence_instance_restarts_total[2m]) == 0
+)`,
+		summary:     `{{ $labels.service }}: an instance of {{ $labels.version }} runs and is not ready any more`,
 		description: `It was ready, it has not ended, and it does not answer when it is asked whether it is ready.`,
-		impact:      `What it was working on is lost; the other instances carry its load.`},
+		impact:      `What it was working on is lost, and the other instances, which carry its load, may be next.`},
 	{name: "CrashLooping", severity: "page",
 		expr:        `sum by (service, version, unit) (increase(ringfence_instance_restarts_total[10m])) > 2.5`,
 		keep:        "1m",
@@ -36,7 +37,7 @@ and changes(ringfence_instance_restarts_total[2m]) == 0`,
 		description: `They end by themselves and are started again with growing pauses. ringfence service logs {{ $labels.service }} shows their last words.`,
 		impact:      `Requests to {{ $labels.service }} are cut or wait.`},
 	{name: "MemoryLeak", severity: "page", keep: "1m",
-		expr:        grows("2m", "1m", 900, 1.1) + "\nor " + grows("1h", "30m", 6*3600, 1.2),
+		expr:        grows("2m", "1m", "30s", 900, 1.1) + "\nor " + grows("1h", "30m", "15m", 6*3600, 1.2),
 		summary:     `{{ $labels.service }}: the memory of {{ $labels.version }} grows until the machine has none`,
 		description: `As it grows, it takes all that is left within 15 minutes, or within 6 hours.`,
 		impact:      `The machine will end instances, those of other services too.`},
@@ -47,9 +48,9 @@ and changes(ringfence_instance_restarts_total[2m]) == 0`,
 		description: `With none left it takes no connections, opens no file and asks no other service.`,
 		impact:      `Requests to {{ $labels.service }} will fail.`},
 	{name: "ServiceNotMeasured", severity: "ticket", hold: "30s",
-		expr: `label_replace(up{job="service"}, "instance", "$1", "instance", ".*/(.*)") == 0
-and on (service, version, unit, instance) ringfence_instance_ready == 1`,
+		expr: `min by (service, version, unit) (up{job="service"}) == 0
+and on (service, version, unit) min by (service, version, unit) (ringfence_instance_ready) == 1`,
 		summary:     `{{ $labels.service }}: the metrics of {{ $labels.version }} cannot be read`,
-		description: `Its instance {{ $labels.instance }} is ready, and what it declares as its metrics does not answer, or not in a format that is known.`,
+		description: `Its instances are ready, and what it declares as its metrics does not answer, or not in a format that is known.`,
 		impact:      `None yet. What rests on these metrics is blind.`},
 }

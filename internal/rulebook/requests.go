@@ -10,9 +10,10 @@ const (
 )
 
 const (
-	failed = `ringfence_requests_total{code=~"5.."}`
-	every  = `ringfence_requests_total`
-	took   = `ringfence_request_duration_seconds`
+	// a flag's exposure is counted like a service, and watched by its own gates
+	failed = `ringfence_requests_total{code=~"5..",service!~"flag:.*"}`
+	every  = `ringfence_requests_total{service!~"flag:.*"}`
+	took   = `ringfence_request_duration_seconds{service!~"flag:.*"}`
 	enough = 10.0 // bad requests in the long window: one failure among ten wakes nobody
 )
 
