@@ -66,6 +66,9 @@ bench-flags: ## flag evaluation beside flagd's, GO Feature Flag's and LaunchDark
 bench-ofrep: ## single evaluations by OFREP beside other servers: make bench-ofrep SERVERS="http://127.0.0.1:8016 http://127.0.0.1:9016"
 	@$(GO) run ./bench/ofrep $(SERVERS)
 
+bench-monitor: ## metrics: taking in, memory and queries beside Prometheus of the same version, its packages in process
+	@cd bench/monitor && $(GO) run .
+
 bench-streams: build ## how soon an off switch reaches 10,000 open streams
 	@$(GO) run ./bench/streams
 
@@ -89,4 +92,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-flags bench-ofrep bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-flags bench-ofrep bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean

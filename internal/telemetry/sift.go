@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -11,30 +13,31 @@ import (
 // sifted is how many points are not taken, and why.
 type sifted struct {
 	rejected int64
-	why      string
-	more     bool // of other reasons
+	whys     []string // each once, the first of them
+	more     bool
 }
+
+const maxWhys = 5
 
 func (s *sifted) refuse(n int64, why string) {
 	if n == 0 {
 		return
 	}
-	if s.rejected == 0 {
-		s.why = why
-	} else if s.why != why {
+	s.rejected += n
+	if len(why) > 500 {
+		why = why[:500] + "…"
+	}
+	switch {
+	case slices.Contains(s.whys, why):
+	case len(s.whys) < maxWhys:
+		s.whys = append(s.whys, why)
+	default:
 		s.more = true
 	}
-	s.rejected += n
 }
 
 func (s *sifted) partial() otlp.Partial {
-	if s.rejected == 0 {
-		return otlp.Partial{}
-	}
-	why := s.why
-	if len(why) > 1000 {
-		why = why[:1000] + "…"
-	}
+	why := strings.Join(s.whys, "; ")
 	if s.more {
 		why += "; and for other reasons"
 	}
