@@ -82,7 +82,7 @@ func (t *traffic) send(ctx context.Context, trial *trial) {
 		user = fmt.Sprintf("u%d@shop.example", n)
 	}
 	tenant := fmt.Sprintf("t%d", n%tenants)
-	if n%100 == 7 {
+	if n%33 == 7 { // one of thirty
 		tenant = "acme"
 	}
 	req.Host = trial.service + ".localhost"

@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/incident"
+	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
 )
@@ -120,6 +122,9 @@ func (r *Responder) rank(ctx context.Context, s incident.State) (Causes, error) 
 	if q.Changes, err = r.changes(ctx, s, c.Onset); err != nil {
 		return c, err
 	}
+	for _, id := range s.Rollouts {
+		q.Own = append(q.Own, "rollout/"+id)
+	}
 	r.signals(ctx, s, &q)
 	c.Candidates = incident.Rank(q)
 	c.Parts = partsOf(during, c.Onset)
@@ -204,9 +209,16 @@ func (r *Responder) changes(ctx context.Context, s incident.State, onset time.Ti
 		if st.Created.After(onset.Add(time.Minute)) || !st.Ended.IsZero() && st.Ended.Before(onset.Add(-recent)) {
 			continue
 		}
-		if c := changeOf(st, plan); len(c.Steps) > 0 {
-			list = append(list, c)
+		c := changeOf(st, plan)
+		if len(c.Steps) == 0 || st.From == "" && onset.Sub(c.Steps[0].At) > settled {
+			continue // a first release that has worked for a while made nothing worse: there was nothing before it
 		}
+		if sub, ok := subjectOf(st); ok {
+			if c.Service = r.served(ctx, sub.Set); st.Service == s.Service {
+				c.Service = s.Service
+			}
+		}
+		list = append(list, c)
 	}
 	declared, err := r.declared(ctx, onset)
 	return append(list, declared...), err
@@ -296,8 +308,12 @@ func (r *Responder) declared(ctx context.Context, onset time.Time) ([]incident.C
 					c.Kind, c.Ref = incident.ChangeLine, "line"
 				case kind == "freeze":
 					c.Kind = incident.ChangeFreeze
+				case kind != "flagset" && created(ev): // there was nothing before it that it could have changed
+					continue
 				case kind == "service":
 					c.Service = name
+				case kind == "flagset":
+					c.Service = r.served(ctx, name)
 				case kind == "experiment" && ev.Type != "experiment.started" && ev.Type != "experiment.ended":
 					continue
 				}
@@ -311,6 +327,26 @@ func (r *Responder) declared(ctx context.Context, onset time.Time) ([]incident.C
 		}
 	}
 	return list, nil
+}
+
+// settled is how long a first release has to work until it is none of the causes.
+const settled = 2 * time.Minute
+
+// created says whether a resource was declared for the first time.
+func created(ev audit.Event) bool {
+	var d struct{ Action string }
+	return json.Unmarshal(ev.Data, &d) == nil && ev.Type == "resource.applied" && d.Action == "created"
+}
+
+// served is the service whose users a set's flags are for; empty: any.
+func (r *Responder) served(ctx context.Context, set string) string {
+	doc, err := r.Catalog.Get(ctx, resource.KindFlagSet, set)
+	if err != nil {
+		return ""
+	}
+	var spec struct{ Service string }
+	_ = json.Unmarshal(doc.Spec, &spec)
+	return spec.Service
 }
 
 // subjectOf is the flag that a rollout exposes.

@@ -85,8 +85,8 @@ func (r *Responder) signal(ctx context.Context, s incident.State, from, at, to t
 		if i == 0 {
 			first = counts
 		}
-		if spell, found = incident.Onset(counts, at); found {
-			return over, counts, spell, true, nil
+		if spell, found = incident.Onset(counts, at); found && (i == 0 || !spell.Over || !spell.End.Before(at.Add(-time.Minute))) {
+			return over, counts, spell, true, nil // what the incident is not about counts only when it is there at the same time
 		}
 	}
 	return "", first, incident.Spell{}, false, nil
