@@ -40,7 +40,7 @@ func newIntake(t *testing.T) *intake {
 		t.Fatal(err)
 	}
 	i := &intake{store: store}
-	real := store.Handler(track.KeysFunc(func(r *http.Request) (string, error) { return r.Header.Get("Ringfence-Environment"), nil }))
+	real := store.Handler(track.KeysFunc(func(r *http.Request) (string, error) { return r.Header.Get("Ringfence-Environment"), nil }), nil)
 	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if i.deaf.Load() {
