@@ -2,7 +2,6 @@ package objective
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -213,21 +212,4 @@ func (w *world) step(e *Engine, at time.Time) {
 			w.t.Fatal(id, x.failed)
 		}
 	}
-}
-
-func (w *world) status(e *Engine, id string) Status {
-	w.t.Helper()
-	all, _ := e.List(context.Background())
-	for _, s := range all {
-		if s.Objective == id {
-			return s
-		}
-	}
-	w.t.Fatalf("no SLO %s among %d", id, len(all))
-	return Status{}
-}
-
-func jsonOf(v any) string {
-	raw, _ := json.Marshal(v)
-	return string(raw)
 }

@@ -22,7 +22,6 @@ import (
 
 // world is what a board meets.
 type world struct {
-	mu       sync.Mutex
 	declared []Declared
 	events   []string
 	alerts   map[string]alert.Alert // that were last sent, by name and service or probe

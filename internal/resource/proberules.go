@@ -120,10 +120,7 @@ func (p *problems) request(r *ProbeRequest, at, target string, vars map[string]b
 
 // uses refuses words in braces that resemble a variable; others are the request's own.
 func (p *problems) uses(s, at string, vars map[string]bool) {
-	names := make([]string, 0, len(vars))
-	for _, k := range sortedKeys(vars) {
-		names = append(names, k)
-	}
+	names := sortedKeys(vars)
 	for _, m := range braceRE.FindAllStringSubmatch(s, -1) {
 		near := nearest(m[1], names)
 		p.need(near == "" || slices.Contains(names, m[1]), at, "one of {"+strings.Join(names, "}, {")+"}", "unknown %s, did you mean {%s}?", clip(m[0]), near)

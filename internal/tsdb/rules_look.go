@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
@@ -210,7 +211,7 @@ func selectors(expr parser.Expr, of map[string]string) [][]string {
 		}
 		var wide, narrow []string
 		for _, m := range v.LabelMatchers {
-			if m.Type == labels.MatchEqual && (m.Name == labels.MetricName || slices.Contains(kin, m.Name)) {
+			if m.Type == labels.MatchEqual && (m.Name == model.MetricNameLabel || slices.Contains(kin, m.Name)) {
 				wide = append(wide, m.String())
 			}
 		}
