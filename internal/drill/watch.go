@@ -18,8 +18,9 @@ import (
 
 // sighting is when and by what a fault was seen.
 type sighting struct {
-	At time.Time
-	By string
+	At     time.Time
+	By     string
+	Ticket bool // by an alert that calls nobody
 }
 
 // cause is the first-ranked cause of an incident.
@@ -71,6 +72,11 @@ func (r *run) watch(ctx context.Context, t *trial) error {
 	if t.seen.At.IsZero() {
 		return nil
 	}
+	if t.seen.Ticket { // who takes the ticket opens an incident
+		if _, err := r.rig.command(ctx, "incident", "open", t.about, "--service", t.service, "--since", t.seen.At.UTC().Format(time.RFC3339)); err != nil {
+			return err
+		}
+	}
 	if err := sleep(ctx, settle-time.Since(t.seen.At)); err != nil {
 		return err
 	}
@@ -106,7 +112,7 @@ func (r *run) until(ctx context.Context, most time.Duration, look func() (bool, 
 // sight looks for a rollout that was halted, and for an alert.
 func (r *run) sight(ctx context.Context, t *trial) (bool, error) {
 	if now, err := r.rig.client.Rollout(ctx, t.subject()); err == nil && now.Rollout.HaltedAt.After(t.begun) {
-		t.seen = sighting{now.Rollout.HaltedAt, "gate " + gateOf(now.Rollout)}
+		t.seen = sighting{At: now.Rollout.HaltedAt, By: "gate " + gateOf(now.Rollout)}
 	}
 	var all []alert.Alert
 	if err := r.rig.get(ctx, "/api/v2/alerts", &all); err != nil {
@@ -117,7 +123,7 @@ func (r *run) sight(ctx context.Context, t *trial) (bool, error) {
 			continue
 		}
 		if at := latest(a.StartsAt, t.start); t.seen.At.IsZero() || at.Before(t.seen.At) {
-			t.seen = sighting{at, sourceOf(a) + " " + a.Labels[alert.Name]}
+			t.seen = sighting{at, sourceOf(a) + " " + a.Labels[alert.Name], a.Labels[alert.Severity] == alert.Ticket}
 		}
 	}
 	return !t.seen.At.IsZero(), nil
