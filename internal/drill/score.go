@@ -43,6 +43,9 @@ func (r *run) conclude() error {
 		}
 		if t.cause.ID != "" {
 			s.Cause, s.Ref, s.Why, s.Right = t.cause.Title, t.cause.Ref, t.cause.Why, t.right(t, t.cause)
+			if t.spec.calls != "" && t.cause.Incident == t.spec.calls {
+				s.Cause = "in " + t.spec.calls + ": " + s.Cause // the incident is of what it calls
+			}
 			s.Share = math.Round(100*t.cause.Share) / 100
 		}
 		r.result.Faults = append(r.result.Faults, s)
