@@ -70,8 +70,6 @@ spec:
       exposure: {plan: quick, variant: "on", control: 50}
 `
 
-const customerObjective = ``
-
 // service writes one service as people declare it.
 func (r *run) serviceYAML(name string, s spec) string {
 	command := s.command

@@ -76,7 +76,7 @@ func faults() []fault {
 			t.quiet.Store(true)
 			return nil
 		}, right: kind("traffic")},
-		{name: "customer", about: "every request of one customer fails", wave: 1, spec: spec{more: customerObjective}, begin: trouble(`{"Tenants":["acme"]}`), right: kind("customer")},
+		{name: "customer", about: "every request of one customer fails", wave: 1, begin: trouble(`{"Tenants":["acme"]}`), right: kind("customer")},
 		{name: "flag", about: "a flag's variant fails", spec: spec{more: badFlag}, base: "-X main.expressErrors=0.8", begin: expose, right: ownChange},
 		{name: "route", about: "one route of a release fails", next: "-X main.routeErrors=/cart", begin: release, right: ownChange},
 		{name: "hang", about: "an instance of a release hangs after a while", spec: spec{instances: 2}, next: "-X main.hangAfter=60s", begin: releaseSlowly(60 * time.Second), right: ownChange},
