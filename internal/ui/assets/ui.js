@@ -66,6 +66,7 @@
       $("ask").showModal();
       return;
     }
+    if ($("ask") && $("ask").open) htmx.process($("ask-body")); // a question that is asked again
     if (e.detail.target.id !== "live") return;
     htmx.process(e.detail.target); // else what is pressed at once leads away from the page
     opened.forEach(function (id) { var d = id && $(id); if (d) d.open = true; });
