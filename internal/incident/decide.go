@@ -184,8 +184,8 @@ func (s State) resolve(a Ask, e Event) ([]Event, error) {
 		return nil, errs.E(errs.Conflict, "%s is not mitigated: users are being hurt", s.ID).Next("take it back, then say so: ringfence incident mitigate %s", s.ID)
 	case s.Impact.End.IsZero() && (a.Impact == nil || a.Impact.End.IsZero()):
 		return nil, errs.E(errs.Conflict, "it is not known when users of %s were hurt last", s.ID).Next("say it: ringfence incident resolve %s --impact-end 2026-01-02T15:04:05Z", s.ID)
-	case len(s.Firing()) > 0:
-		return nil, errs.E(errs.Conflict, "alert %s of %s still fires", s.Firing()[0], s.ID).Next("wait until it is over; silence it when it is wrong")
+	case len(s.Firing()) > 0 && a.Text == "": // a burn rate remembers its window, longer than users hurt
+		return nil, errs.E(errs.Conflict, "alert %s of %s still fires", s.Firing()[0], s.ID).Next("wait until it is over, or say why that does not matter: ringfence incident resolve %s --reason …", s.ID)
 	}
 	var all []Event
 	if a.Impact != nil {

@@ -53,6 +53,9 @@ func TestAnIncidentIsClosedAfterItsChecklist(t *testing.T) {
 	refused(t, s, Ask{Verb: Resolve}, now(11), "not known when users of inc-1 were hurt last")
 	s = must(t, s, Ask{Verb: Measure, Impact: &Impact{End: now(9), Source: "data"}}, now(11))
 	refused(t, s, Ask{Verb: Resolve}, now(12), "alert k of inc-1 still fires")
+	if all, err := Decide(s, Ask{Verb: Resolve, Text: "its window has yet to forget"}, now(12)); err != nil || all[len(all)-1].Text != "its window has yet to forget" {
+		t.Errorf("with a reason: %v, %v", all, err)
+	}
 	s = Fold(s, Event{Type: EvCleared, Time: now(12), Page: &PageRef{Key: "k"}})
 	s = must(t, s, Ask{Verb: Resolve}, now(60))
 	refused(t, s, Ask{Verb: Blame, Cause: &Cause{Unknown: true}}, now(61), "say what was looked at")

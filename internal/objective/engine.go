@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/alert"
@@ -78,6 +79,7 @@ type Engine struct {
 	compiled map[string]*slo.Objective
 	books    map[string][]slo.Book
 	restrain map[string]Restraint
+	known    atomic.Int64 // revision of what is declared, as far as it was looked at
 }
 
 // New makes an engine; Run starts it.
@@ -187,7 +189,17 @@ func (e *Engine) declared(ctx context.Context, now time.Time) error {
 	}
 	e.policies = policiesOf(set)
 	e.rev = head.Rev
+	e.known.Store(head.Rev)
 	return nil
+}
+
+// fresh takes a step when something was declared since the last: who has just declared an SLO wants to see it.
+func (e *Engine) fresh(ctx context.Context) error {
+	head, err := e.Store.Get(ctx, e.HeadKind, e.HeadName)
+	if err != nil && !errs.Is(err, errs.Missing) || head.Rev == e.known.Load() {
+		return err
+	}
+	return e.Step(ctx, e.Now().UTC())
 }
 
 func (e *Engine) every(ctx context.Context, kind string) ([]resource.Resource, error) {

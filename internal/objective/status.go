@@ -176,14 +176,20 @@ func (e *Engine) publish(now time.Time) {
 }
 
 // List says how all objectives are, by their names.
-func (e *Engine) List(context.Context) ([]Status, error) {
+func (e *Engine) List(ctx context.Context) ([]Status, error) {
+	if err := e.fresh(ctx); err != nil {
+		return nil, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.statuses), nil
 }
 
 // Read says how an objective is, and how its budget was spent, at about so many points.
-func (e *Engine) Read(_ context.Context, id string, points int, now time.Time) (Report, error) {
+func (e *Engine) Read(ctx context.Context, id string, points int, now time.Time) (Report, error) {
+	if err := e.fresh(ctx); err != nil {
+		return Report{}, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	i := slices.IndexFunc(e.statuses, func(s Status) bool { return s.Objective == id })
