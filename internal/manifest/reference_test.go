@@ -65,7 +65,8 @@ func withTable(text string, s *resource.Shape) string {
 		}
 		kept = append(kept, line)
 	}
-	return strings.Replace(text, section, strings.Join(kept, "\n"), 1)
+	title := "# " + s.Name + "\n" // a section's words alone may stand elsewhere too
+	return strings.Replace(text, title+section, title+strings.Join(kept, "\n"), 1)
 }
 
 func tableOf(s *resource.Shape) string {
