@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -152,19 +153,27 @@ func (c *UpConfig) checkAddresses() error {
 	return nil
 }
 
-// freeAddress returns the first of the addresses that can be listened on.
+// freeAddress returns the first of the addresses that can be listened on. Port 0 is some port that the kernel gives to no connection by
+// itself: between this look and the moment at which a plane listens nobody comes by it unasked.
 func freeAddress(candidates ...string) (free string, err error) {
 	for _, addr := range candidates {
-		if addr == "" {
-			continue
-		}
-		var l net.Listener
-		if l, err = net.Listen("tcp", addr); err == nil {
-			return l.Addr().String(), l.Close()
+		host, port, _ := net.SplitHostPort(addr)
+		for try := 0; addr != "" && (try == 0 || port == "0" && try < 100); try++ {
+			at := addr
+			if port == "0" {
+				at = net.JoinHostPort(host, strconv.Itoa(quietPorts+rand.IntN(loudPorts-quietPorts)))
+			}
+			var l net.Listener
+			if l, err = net.Listen("tcp", at); err == nil {
+				return l.Addr().String(), l.Close()
+			}
 		}
 	}
 	return "", err
 }
+
+// Ports from quietPorts up to loudPorts, below what Linux and IANA have for connections of their own.
+const quietPorts, loudPorts = 20000, 32768
 
 func alive(pid int) bool { return pid > 0 && unix.Kill(pid, 0) == nil }
 
