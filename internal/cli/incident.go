@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -92,7 +93,7 @@ func showIncident(w io.Writer, v responder.View) {
 	if s.Impact.Where != "" {
 		fmt.Fprintf(w, "  seen first in %s, as the %s says\n", printable(s.Impact.Where), s.Impact.Source)
 	}
-	if text := s.Impact.Text + v.Impact; text != "" {
+	if text := cmp.Or(s.Impact.Text, v.Impact); text != "" {
 		fmt.Fprintf(w, "  users: %s\n", printable(text))
 	}
 	if v.Runbook != "" {
@@ -150,7 +151,7 @@ func showRemedies(w io.Writer, all []responder.Remedy, c paint) {
 func showCauses(w io.Writer, causes responder.Causes, most int, c paint) {
 	fmt.Fprintln(w, c.bold("likely causes"))
 	for _, cand := range causes.Candidates[:min(most, len(causes.Candidates))] {
-		fmt.Fprintf(w, "  %d. %s  %s", cand.Rank, c.bold(printable(cand.Title)), incident.Percent(cand.Share))
+		fmt.Fprintf(w, "  %d. %s  %s", cand.Rank, c.bold(printable(cand.Title)), incident.Odds(cand.Share))
 		if cand.Ref != "" {
 			fmt.Fprintf(w, "  %s", printable(cand.Ref))
 		}

@@ -306,7 +306,7 @@ func (s State) Checklist() []Item {
 	}
 	if WantsPostmortem(s.Severity) {
 		list = append(list, Item{s.Learned != nil, fmt.Sprintf("severity %d wants a postmortem: what went well and what did not", s.Severity), cmd("postmortem %s --well … --badly …", s.ID)},
-			Item{len(s.Actions) > 0, "there is an action item", cmd("action %s add … --owner … --due …", s.ID)})
+			Item{len(s.Actions) > 0, "there is an action item", cmd("action add %s … --owner … --due …", s.ID)})
 	}
 	var without []string
 	for _, a := range s.Actions {
@@ -318,5 +318,5 @@ func (s State) Checklist() []Item {
 	if len(without) > 0 {
 		text += " (not so: " + strings.Join(without, ", ") + ")"
 	}
-	return append(list, Item{len(without) == 0, text, cmd("action %s edit NUMBER --owner … --due …", s.ID)})
+	return append(list, Item{len(without) == 0, text, cmd("action edit %s NUMBER --owner … --due …", s.ID)})
 }

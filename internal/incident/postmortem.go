@@ -132,7 +132,7 @@ func causeWords(s State, d Dossier) string {
 	}
 	b.WriteString("\n| | Candidate | Odds | Why |\n|---|---|---|---|\n")
 	for _, c := range d.Causes[:min(5, len(d.Causes))] {
-		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", c.Rank, cell(c.Title), Percent(c.Share), cell(c.Why))
+		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", c.Rank, cell(c.Title), cell(Odds(c.Share)), cell(c.Why))
 	}
 	return b.String()
 }

@@ -16,7 +16,7 @@ func (j *judge) whyChange(c Change, rel string, step Step, lead time.Duration, c
 	}
 	switch {
 	case lead < 0:
-		fmt.Fprintf(&b, "%s %s after the first bad event was seen", what, Span(-lead))
+		fmt.Fprintf(&b, "%s as the first bad event was seen, to within %s", what, Span(-lead))
 	default:
 		fmt.Fprintf(&b, "%s %s before the first bad event", what, Span(lead))
 	}
@@ -143,6 +143,17 @@ func Percent(x float64) string {
 		return strconv.FormatFloat(x, 'f', 1, 64) + " %"
 	}
 	return strconv.FormatFloat(x, 'f', 0, 64) + " %"
+}
+
+// Odds is a share of the odds: nothing is certain.
+func Odds(x float64) string {
+	switch {
+	case x > 0.99:
+		return "> 99 %"
+	case x < 0.001:
+		return "< 0.1 %"
+	}
+	return Percent(x)
 }
 
 // Span is a duration in two units at most.

@@ -7,7 +7,8 @@
 //
 // What opens one: a page of severity page, a rollout that is halted or taken back after somebody got it, a person. What
 // comes later for the same service, or for one that calls it or is called by it, joins it. Alerts that are over end no
-// incident: they are noted. One whose rollouts are all back and whose alerts are all over is mitigated; everything
+// incident: they are noted. One whose rollouts are all back is mitigated when its alerts are over, or the requests are as
+// they were before; everything
 // further is for people.
 //
 // Calling people is data: the incident says which step is next and when. A step is one write, with the event that says

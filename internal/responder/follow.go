@@ -155,9 +155,10 @@ func serviceName(s string) string {
 	return s
 }
 
-// settle mitigates an incident whose rollouts are all back and whose alerts are all over.
+// settle mitigates an incident whose rollouts are all back when its alerts are over, or the requests say that it is:
+// alerts look back, and go on for a while.
 func (r *Responder) settle(ctx context.Context, s incident.State) (incident.State, error) {
-	if !s.Live() || len(s.Firing()) > 0 || len(s.Rollouts) == 0 {
+	if !s.Live() || len(s.Rollouts) == 0 {
 		return s, nil
 	}
 	var last time.Time
@@ -174,8 +175,16 @@ func (r *Responder) settle(ctx context.Context, s incident.State) (incident.Stat
 			last = state.SafeAt
 		}
 	}
+	over := len(s.Firing()) == 0
+	if !over {
+		var err error
+		if over, err = r.calm(ctx, s, last); err != nil || !over {
+			return s, err
+		}
+	}
+	firing := s.Firing()
 	return r.change(ctx, s.ID, func(s incident.State) ([]incident.Event, error) {
-		if !s.Live() || len(s.Firing()) > 0 {
+		if !s.Live() || !slices.Equal(s.Firing(), firing) {
 			return nil, nil
 		}
 		e := incident.Event{Type: incident.EvMitigated, Time: r.now(), Actor: Actor, Service: s.Service, Phase: incident.Mitigated, Text: "it was taken back"}
@@ -190,3 +199,22 @@ func (r *Responder) settle(ctx context.Context, s incident.State) (incident.Stat
 		return []incident.Event{e}, nil
 	})
 }
+
+// calm says whether the requests of the service itself are as they were before, some time after a moment.
+func (r *Responder) calm(ctx context.Context, s incident.State, back time.Time) (bool, error) {
+	now := r.now()
+	elsewhere := slices.ContainsFunc(s.Pages, func(p incident.PageRef) bool { return p.Resolved.IsZero() && p.Service != s.Service })
+	if elsewhere || back.IsZero() || now.Sub(back) < r.Settle || now.Sub(r.calmed[s.ID]) < min(patience, r.Settle) {
+		return false, nil
+	}
+	r.calmed[s.ID] = now
+	_, _, spell, found, err := r.signal(ctx, s, s.Detected.Add(-lookBack), now, now)
+	if err != nil {
+		r.Logger.Warn("whether an incident is over cannot be said by requests now", "incident", s.ID, "err", err)
+		return false, nil // its alerts will say so
+	}
+	return found && spell.Over && spell.End.Before(back.Add(closing)), nil
+}
+
+// closing is how long after a rollout is back the last of its bad requests may come.
+const closing = time.Minute

@@ -1,9 +1,11 @@
 package responder
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ func (r *Responder) counts(ctx context.Context, service string, from, to time.Ti
 	if r.Metrics == nil || service == "" || !to.After(from) {
 		return nil, nil
 	}
-	step := max(r.Scrape, finestDot, (to.Sub(from) / mostDots).Truncate(time.Second))
+	step := r.step(from, to)
 	lines, err := r.Metrics.QueryRange(ctx, fmt.Sprintf("ringfence_requests_total{service=%q}", service), from, to, step)
 	if err != nil {
 		return nil, err
@@ -46,6 +48,11 @@ func (r *Responder) counts(ctx context.Context, service string, from, to time.Ti
 	return incident.Increases(all, from), nil
 }
 
+// step is the time between two counts.
+func (r *Responder) step(from, to time.Time) time.Duration {
+	return max(r.Scrape, finestDot, (to.Sub(from) / mostDots).Truncate(time.Second))
+}
+
 func cellOf(l Line) incident.Cell {
 	return incident.Cell{Version: l.Labels["version"], Ring: l.Labels["ring"]}
 }
@@ -63,7 +70,11 @@ func (r *Responder) overs(ctx context.Context, service string, at time.Time) []s
 	for _, l := range lines {
 		all = append(all, l.Labels["over"])
 	}
-	slices.Sort(all)
+	slices.SortFunc(all, func(a, b string) int {
+		x, _ := strconv.ParseFloat(a, 64)
+		y, _ := strconv.ParseFloat(b, 64)
+		return cmp.Compare(x, y)
+	})
 	return all
 }
 
@@ -104,9 +115,15 @@ func (r *Responder) measure(ctx context.Context, id string, now time.Time) error
 		return nil
 	}
 	r.measured[id] = now
-	_, _, spell, found, err := r.signal(ctx, s, s.Detected.Add(-lookBack), asOf(s, now), now)
+	from := s.Detected.Add(-lookBack)
+	over, _, spell, found, err := r.signal(ctx, s, from, asOf(s, now), now)
 	if err != nil {
 		return err
+	}
+	if found && started {
+		if spell.Start, err = r.closer(ctx, s.Service, over, spell.Start, r.step(from, now), now); err != nil {
+			return err
+		}
 	}
 	var more incident.Impact
 	if found && started {
@@ -132,6 +149,25 @@ func (r *Responder) measure(ctx context.Context, id string, now time.Time) error
 		return events, err
 	})
 	return err
+}
+
+// closer finds a beginning anew in counts that are as close together as there are any, when it was found in others.
+func (r *Responder) closer(ctx context.Context, service, over string, start time.Time, step time.Duration, now time.Time) (time.Time, error) {
+	from, to := start.Add(-givesUp/2), start.Add(lookOn)
+	if to.After(now) {
+		to = now
+	}
+	if r.step(from, to) >= step {
+		return start, nil
+	}
+	counts, err := r.counts(ctx, service, from, to, over)
+	if err != nil {
+		return start, err
+	}
+	if spell, ok := incident.Onset(counts, to); ok && spell.Start.Sub(start).Abs() <= 2*step {
+		return spell.Start, nil
+	}
+	return start, nil
 }
 
 // asOf is when the trouble that is looked for is there: now, or when it was mitigated.

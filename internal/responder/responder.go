@@ -90,6 +90,7 @@ type Responder struct {
 	mu       sync.Mutex           // openings of this process take turns; only another control plane makes one stale
 	seen     int64                // the record was read up to here
 	measured map[string]time.Time // when an incident's onset was looked for last
+	calmed   map[string]time.Time // and when whether it is over
 	reminded time.Time
 }
 
@@ -111,7 +112,7 @@ func New(o Options) *Responder {
 		o.Settle = 4 * o.Scrape
 	}
 	o.Link = strings.TrimSuffix(o.Link, "/")
-	return &Responder{Options: o, measured: map[string]time.Time{}}
+	return &Responder{Options: o, measured: map[string]time.Time{}, calmed: map[string]time.Time{}}
 }
 
 func (r *Responder) now() time.Time { return r.Now().UTC().Truncate(time.Microsecond) }

@@ -59,7 +59,7 @@ func (s *Server) remedyIncident() deed {
 					}
 					q.Text = "It is done at once, and stands in the timeline."
 					if re.Suspect != "" {
-						q.Text = re.Suspect + " has " + incident.Percent(re.Share) + " of the odds to be the cause. " + q.Text
+						q.Text = re.Suspect + " has " + incident.Odds(re.Share) + " of the odds to be the cause. " + q.Text
 					}
 					return q, nil
 				}

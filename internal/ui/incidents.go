@@ -185,7 +185,7 @@ func (s *Server) incident(w http.ResponseWriter, r *http.Request, v *visit) erro
 		p.Others = append(p.Others, re)
 	}
 	for _, c := range view.Causes.Candidates[:min(8, len(view.Causes.Candidates))] {
-		p.Causes = append(p.Causes, causeView{c, incident.Percent(c.Share), linkOfCause(c.Ref), 100 * c.Share})
+		p.Causes = append(p.Causes, causeView{c, incident.Odds(c.Share), linkOfCause(c.Ref), 100 * c.Share})
 	}
 	p.Split = splitOf(view.Causes.Parts)
 	slices.Reverse(p.View.Timeline)
