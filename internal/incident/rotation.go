@@ -80,19 +80,27 @@ func (l Layer) begins(n int) time.Time { return l.at(l.Start.AddDate(0, 0, n*l.D
 // Who is on call by the layer at a time, overrides aside; "" for nobody.
 func (l Layer) Who(t time.Time) string {
 	n := l.turn(t)
-	if n < 0 || len(l.People) == 0 || l.Hours != nil && !l.Hours.open(l.wall(t)) {
+	if n < 0 || len(l.People) == 0 || l.Hours != nil && !l.open(t) {
 		return ""
 	}
 	return l.People[n%len(l.People)]
 }
 
-func (h Hours) open(wall time.Time) bool {
-	minute := wall.Hour()*60 + wall.Minute()
-	day := int(wall.Weekday())
-	if h.To > h.From {
-		return h.Days[day] && minute >= h.From && minute < h.To
+// open says whether a moment is within the layer's hours: these begin and end at moments, so that a clock that is put
+// back does not open them twice.
+func (l Layer) open(t time.Time) bool {
+	y, m, d := l.wall(t).Date()
+	for _, back := range []int{1, 0} {
+		day := time.Date(y, m, d-back, 0, 0, 0, 0, time.UTC)
+		ends := day.Add(time.Duration(l.Hours.To) * time.Minute)
+		if l.Hours.To <= l.Hours.From {
+			ends = ends.AddDate(0, 0, 1)
+		}
+		if l.Hours.Days[day.Weekday()] && !t.Before(l.at(day.Add(time.Duration(l.Hours.From)*time.Minute))) && t.Before(l.at(ends)) {
+			return true
+		}
 	}
-	return h.Days[day] && minute >= h.From || h.Days[(day+6)%7] && minute < h.To
+	return false
 }
 
 // edges are the moments between from and to at which it may change who is on call.

@@ -57,6 +57,21 @@ func TestHandoverAtAnHourThatDoesNotExistOrIsTwice(t *testing.T) {
 	}
 }
 
+func TestHoursAcrossAClockThatIsPutForwardOrBack(t *testing.T) {
+	l := Layer{Name: "night", People: []string{"eve"}, Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Days: 7, Zone: zone(t, "America/New_York"),
+		Hours: &Hours{Days: [7]bool{true, true, true, true, true, true, true}, From: 22 * 60, To: 2*60 + 1}}
+	for s, want := range map[string]string{"2026-03-08T07:00:30Z": "eve", "2026-03-08T07:01:00Z": "", // there is no 02:01
+		"2026-11-01T05:59:00Z": "eve", "2026-11-01T06:30:00Z": "eve", "2026-11-01T07:01:00Z": ""} { // 01:30 is twice
+		if got := l.Who(at(t, s)); got != want {
+			t.Errorf("%s: %q, expected %q", s, got, want)
+		}
+	}
+	l.Hours.To = 90
+	if got := l.Who(at(t, "2026-11-01T06:10:00Z")); got != "" { // 01:10 again, after 01:30 was once
+		t.Errorf("they open twice: %q", got)
+	}
+}
+
 func TestLayersFollowTheSun(t *testing.T) {
 	hours := func(from, to int) *Hours {
 		return &Hours{Days: [7]bool{true, true, true, true, true, true, true}, From: from * 60, To: to * 60}
