@@ -48,10 +48,12 @@ type Shift struct {
 func (l Layer) at(local time.Time) time.Time {
 	y, m, d := local.Date()
 	t := time.Date(y, m, d, local.Hour(), local.Minute(), 0, 0, l.Zone)
-	if earlier := t.Add(-time.Hour); earlier.In(l.Zone).Format("200601021504") == t.In(l.Zone).Format("200601021504") {
-		return earlier
+	_, off := t.Add(-24 * time.Hour).Zone()
+	first := time.Date(y, m, d, local.Hour(), local.Minute(), 0, 0, time.UTC).Add(-time.Duration(off) * time.Second) // by the clock before any change
+	if !l.wall(first).Equal(local) && l.wall(t).Equal(local) {
+		return t
 	}
-	return t
+	return first.In(l.Zone)
 }
 
 // wall is what the clock on a wall in the layer's zone shows.
