@@ -60,6 +60,9 @@ bench: ## ring lookup, Next, e-process update, event append on both stores
 bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
 	@$(GO) run ./bench/gateway
 
+bench-swap: build ## requests lost in 100 switches of a version, beside kamal-proxy, HAProxy, nginx and Caddy
+	@$(GO) run ./bench/swap -modes kill,graceful
+
 bench-flags: ## flag evaluation beside flagd's, GO Feature Flag's and LaunchDarkly's, and random definitions against flagd for a minute
 	@cd bench/flags && $(GO) run . -bench && $(GO) run . -for 60s
 
@@ -92,4 +95,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-flags bench-ofrep bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap bench-flags bench-ofrep bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean

@@ -74,7 +74,7 @@ func (p *proxy) tree() (out [][3]float64) {
 	if p.process == nil {
 		return nil
 	}
-	group := strconv.Itoa(p.process.cmd.Process.Pid)
+	group := strconv.Itoa(p.process.Cmd.Process.Pid)
 	dirs, _ := os.ReadDir("/proc")
 	for _, d := range dirs {
 		pid, err := strconv.Atoi(d.Name())

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/ringfence/ringfence/bench/child"
 )
 
 func main() {
@@ -36,13 +38,13 @@ func run(rounds, seconds, conns int, only string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	backend, err := startSelf("backend", "127.0.0.1:0", "")
+	backend, err := child.Role("backend", "127.0.0.1:0", "")
 	if err != nil {
 		return err
 	}
-	defer backend.stop()
+	defer backend.Kill()
 	var ps []*proxy
-	for _, p := range append([]*proxy{{name: "backend direct", url: "http://" + backend.address}}, proxies(dir, backend.address)...) {
+	for _, p := range append([]*proxy{{name: "backend direct", url: "http://" + backend.Address}}, proxies(dir, backend.Address)...) {
 		if only != "" && !strings.Contains(","+only+",", ","+p.name+",") {
 			continue
 		}

@@ -1,71 +1,22 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
+
+	"github.com/ringfence/ringfence/bench/child"
 )
-
-// process is a child with everything that it starts, in a process group of its own.
-type process struct {
-	cmd     *exec.Cmd
-	address string
-}
-
-func (p *process) stop() {
-	if p == nil || p.cmd == nil {
-		return
-	}
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	p.cmd.Wait()
-}
-
-func start(cmd *exec.Cmd) (*process, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &process{cmd: cmd}, nil
-}
-
-// startSelf runs this binary in another role and reads the address it listens on.
-func startSelf(role, address, arg string) (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(self, role, address, arg)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	p, err := start(cmd)
-	if err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		p.stop()
-		return nil, fmt.Errorf("%s said no address: %w", role, err)
-	}
-	p.address = strings.TrimSpace(line)
-	return p, nil
-}
 
 // proxy is one that is measured.
 type proxy struct {
 	name    string
 	url     string
-	begin   func(address string) (*process, error)
-	process *process
+	begin   func(address string) (*child.Process, error)
+	process *child.Process
 	samples []sample
 }
 
@@ -73,7 +24,7 @@ func (p *proxy) launch() error {
 	if p.begin == nil {
 		return nil
 	}
-	address, err := freeAddress()
+	address, err := child.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -93,63 +44,28 @@ func (p *proxy) launch() error {
 	return fmt.Errorf("did not answer within 10s")
 }
 
-func (p *proxy) stop() { p.process.stop() }
-
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
+func (p *proxy) stop() { p.process.Kill() }
 
 // proxies are set up alike: no access log, at least 256 idle connections to the backend.
 func proxies(dir, backend string) []*proxy {
 	return []*proxy{
-		{name: "nginx", begin: func(at string) (*process, error) {
+		{name: "nginx", begin: func(at string) (*child.Process, error) {
 			conf := fmt.Sprintf(nginxConf, dir, dir, dir, dir, dir, dir, backend, at)
-			return withConfig(dir, "nginx.conf", conf, "nginx", "-e", "stderr", "-p", dir, "-c")
+			return child.WithConfig(dir, "nginx.conf", conf, "nginx", "-e", "stderr", "-p", dir, "-c")
 		}},
-		{name: "haproxy", begin: func(at string) (*process, error) {
-			return withConfig(dir, "haproxy.cfg", fmt.Sprintf(haproxyConf, at, backend), "haproxy", "-db", "-f")
+		{name: "haproxy", begin: func(at string) (*child.Process, error) {
+			return child.WithConfig(dir, "haproxy.cfg", fmt.Sprintf(haproxyConf, at, backend), "haproxy", "-db", "-f")
 		}},
-		{name: "caddy", begin: func(at string) (*process, error) {
-			return withConfig(dir, "Caddyfile", fmt.Sprintf(caddyConf, at, backend), "caddy", "run", "--adapter", "caddyfile", "--config")
+		{name: "caddy", begin: func(at string) (*child.Process, error) {
+			return child.WithConfig(dir, "Caddyfile", fmt.Sprintf(caddyConf, at, backend), "caddy", "run", "--adapter", "caddyfile", "--config")
 		}},
-		{name: "kamal-proxy", begin: func(at string) (*process, error) { return startKamal(dir, at, backend) }},
-		{name: "ringfence", begin: func(at string) (*process, error) { return startSelf("ringfence", at, backend) }},
+		{name: "kamal-proxy", begin: func(at string) (*child.Process, error) { return startKamal(dir, at, backend) }},
+		{name: "ringfence", begin: func(at string) (*child.Process, error) { return child.Role("ringfence", at, backend) }},
 	}
 }
 
-// find looks in PATH and where packages put servers.
-func find(name string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	if path, err := exec.LookPath("/usr/sbin/" + name); err == nil {
-		return path, nil
-	}
-	return "", fmt.Errorf("not installed")
-}
-
-// withConfig writes a configuration and runs a program with its path as the last argument.
-func withConfig(dir, file, text, name string, args ...string) (*process, error) {
-	path, err := find(name)
-	if err != nil {
-		return nil, err
-	}
-	conf := filepath.Join(dir, file)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(path, append(args, conf)...)
-	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-	return start(cmd)
-}
-
-func startKamal(dir, at, backend string) (*process, error) {
-	path, err := find("kamal-proxy")
+func startKamal(dir, at, backend string) (*child.Process, error) {
+	path, err := child.Find("kamal-proxy")
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +73,7 @@ func startKamal(dir, at, backend string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	spare, err := freeAddress()
+	spare, err := child.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +81,7 @@ func startKamal(dir, at, backend string) (*process, error) {
 	env := append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_RUNTIME_DIR="+dir)
 	cmd := exec.Command(path, "run", "--http-port", port, "--https-port", sparePort)
 	cmd.Env = env
-	p, err := start(cmd)
+	p, err := child.Start(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +93,7 @@ func startKamal(dir, at, backend string) (*process, error) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	p.stop()
+	p.Kill()
 	return nil, fmt.Errorf("deploy: %w", err)
 }
 

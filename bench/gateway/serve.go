@@ -6,29 +6,20 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/ringfence/ringfence/bench/child"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/gateway"
 )
 
-// listen announces the address on standard output, for the process that started this one.
-func listen(address string) (net.Listener, error) {
-	ln, err := net.Listen("tcp", address)
-	if err == nil {
-		fmt.Println(ln.Addr())
-	}
-	return ln, err
-}
-
 // serveBackend answers everything with 1 KiB, as cheaply as can be: what is measured is in front of it.
 func serveBackend(address, _ string) error {
-	ln, err := listen(address)
+	ln, err := child.Listen(address)
 	if err != nil {
 		return err
 	}
@@ -92,7 +83,7 @@ func serveRingfence(address, backend string) error {
 	if err != nil {
 		return err
 	}
-	ln, err := listen(address)
+	ln, err := child.Listen(address)
 	if err != nil {
 		return err
 	}
