@@ -72,7 +72,7 @@ func (m *memory) Commit(_ context.Context, w store.Write) ([]audit.Event, error)
 	if m.fail != nil {
 		return nil, m.fail
 	}
-	for _, d := range w.Puts {
+	for _, d := range slices.Concat(w.Puts, w.Deletes) {
 		if m.docs[d.Kind+"|"+d.Name].Rev != d.Rev {
 			return nil, errs.E(errs.Conflict, "%s %s", d.Kind, d.Name)
 		}
@@ -80,6 +80,9 @@ func (m *memory) Commit(_ context.Context, w store.Write) ([]audit.Event, error)
 	for _, d := range w.Puts {
 		d.Rev++
 		m.docs[d.Kind+"|"+d.Name] = d
+	}
+	for _, d := range w.Deletes {
+		delete(m.docs, d.Kind+"|"+d.Name)
 	}
 	m.events = append(m.events, w.Events...)
 	return w.Events, nil

@@ -11,6 +11,8 @@ import (
 const (
 	resend   = time.Minute     // between sendings of an alert that goes on
 	farewell = 5 * time.Minute // for which the end of an alert is sent
+
+	remembered = 20 * time.Minute // for which a process that comes back tells the ends that the one before may not have told
 )
 
 // outbox is what is to be told of alerts.
@@ -19,13 +21,25 @@ type outbox struct {
 	sent map[uint64]time.Time   // when it was told last that they go on
 }
 
-func (b *outbox) ended(a alert.Alert, now time.Time) {
+func (b *outbox) ended(a alert.Alert, now time.Time) alert.Alert {
 	if b.over == nil {
 		b.over = map[uint64]alert.Alert{}
 	}
 	a.EndsAt = now
 	b.over[a.Fingerprint()] = a
 	delete(b.sent, a.Fingerprint())
+	return a
+}
+
+// lately are the alerts that ended not long ago.
+func lately(all []alert.Alert, now time.Time) []alert.Alert {
+	var list []alert.Alert
+	for _, a := range all {
+		if now.Sub(a.EndsAt) <= remembered {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // deliver sends the alerts that go on, new ones at once and others again, and the ends of those that are over.

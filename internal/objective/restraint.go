@@ -124,10 +124,15 @@ func first(a, b string) string {
 func (e *Engine) act(ctx context.Context, now time.Time) error {
 	var all []Status
 	guards := map[string]float64{}
+	unread := map[string]bool{} // services of which something was not read yet
 	for _, id := range e.order() {
 		w := e.watched[id]
-		if w.counts == nil { // not read yet: what was asked before still is
-			return nil
+		if w.objective.Unmeasured != "" {
+			continue
+		}
+		if w.counts == nil {
+			unread[w.objective.Service] = true
+			continue
 		}
 		all = append(all, w.status(now))
 		guards[id] = w.objective.Guard
@@ -145,6 +150,9 @@ func (e *Engine) act(ctx context.Context, now time.Time) error {
 		}
 		is, still := want[d.Name]
 		delete(want, d.Name)
+		if unread[d.Name] { // what was asked before still is
+			is, still = rollout.Stricter(have, is), true
+		}
 		if still && reflect.DeepEqual(have, is) {
 			e.remember(d.Name, is, true)
 			continue

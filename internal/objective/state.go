@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ const actor = "system:objective"
 // state is what of an objective outlives the process.
 type state struct {
 	Alerts   map[string]*firing `json:"alerts,omitempty"` // by key of the condition
+	Over     []alert.Alert      `json:"over,omitempty"`   // ended lately: who is killed before that is told tells it later
 	LastData time.Time          `json:"lastData,omitzero"`
 	Since    time.Time          `json:"since"` // when it began to be watched
 }
@@ -40,7 +42,7 @@ func keyOf(c *slo.Condition) string {
 
 // begin watches an objective, from where an earlier process left off.
 func (e *Engine) begin(ctx context.Context, o *slo.Objective, now time.Time) (*watch, error) {
-	w := &watch{objective: o, hash: hashOf(o), dirty: map[int64]bool{}, state: state{Since: now}}
+	w := &watch{objective: o, hash: hashOf(o), dirty: map[int64]bool{}, state: state{Since: now}, begun: now}
 	for range o.Parts {
 		w.books = append(w.books, &slo.Book{Slice: o.Slice()})
 	}
@@ -56,6 +58,9 @@ func (e *Engine) begin(ctx context.Context, o *slo.Objective, now time.Time) (*w
 	}
 	if w.state.Alerts == nil {
 		w.state.Alerts = map[string]*firing{}
+	}
+	for _, a := range lately(w.state.Over, now) {
+		e.sending.ended(a, a.EndsAt)
 	}
 	after := ""
 	for {
@@ -86,7 +91,7 @@ func (e *Engine) judge(ctx context.Context, w *watch, now time.Time) error {
 		return nil
 	}
 	var events []audit.Event
-	before := len(w.state.Alerts)
+	before := pending(w.state.Alerts)
 	next := map[string]*firing{}
 	read := func(d time.Duration) []slo.Count { return w.counts[d] }
 	for i := range o.Conditions {
@@ -109,18 +114,29 @@ func (e *Engine) judge(ctx context.Context, w *watch, now time.Time) error {
 			next[keyOf(nil)] = f
 		}
 	}
+	old := w.state
+	w.state.Over = lately(w.state.Over, now)
 	for key, was := range w.state.Alerts { // of conditions that there are no more
 		if next[key] == nil && !was.Since.IsZero() {
-			e.sending.ended(was.Alert, now)
+			w.state.Over = append(w.state.Over, e.sending.ended(was.Alert, now))
 		}
 	}
-	changed := len(events) > 0 || before != len(next)
-	old := w.state
+	changed := len(events) > 0 || !slices.Equal(before, pending(next))
 	w.state.Alerts = next
 	if !changed {
 		return nil
 	}
 	return e.keep(ctx, w, old, events, now)
+}
+
+// pending are the conditions that hold, and since when.
+func pending(all map[string]*firing) []string {
+	var list []string
+	for key, f := range all {
+		list = append(list, key+" "+f.Held.UTC().String())
+	}
+	slices.Sort(list)
+	return list
 }
 
 // advance is the state of an alert after a condition was looked at: while nothing is known it stays as it is.
@@ -152,9 +168,12 @@ func (e *Engine) silence(w *watch, now time.Time) (*firing, []audit.Event) {
 		w.state.LastData = now
 		return nil, w.told(nil, was, nil, now)
 	}
-	since := w.state.LastData
+	since := w.heard()
 	if since.IsZero() {
 		since = w.state.Since
+	}
+	if was == nil && now.Sub(w.begun) < windows[0]+settle { // after a start the first scrapes are on their way
+		return nil, nil
 	}
 	if now.Sub(since) < o.Quiet || o.NoData == slo.NoDataIgnore && !wantsNoData(o) {
 		return nil, nil
@@ -165,6 +184,24 @@ func (e *Engine) silence(w *watch, now time.Time) (*firing, []audit.Event) {
 	}
 	f.Alert = e.alertOf(o, nil, f.Since)
 	return f, w.told(nil, was, f, now)
+}
+
+// settle is how long after a start that nothing was measured says nothing.
+const settle = time.Minute
+
+// heard is when something was measured last, of all parts; what is stored of it is as old as the last change of an alert, so the books are
+// asked too.
+func (w *watch) heard() time.Time {
+	least := w.books[0].Last()
+	for _, b := range w.books[1:] {
+		if t := b.Last(); t.Before(least) {
+			least = t
+		}
+	}
+	if w.state.LastData.After(least) {
+		return w.state.LastData
+	}
+	return least
 }
 
 func wantsNoData(o *slo.Objective) bool {

@@ -2,6 +2,7 @@ package objective
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -140,11 +141,16 @@ func (w *watch) status(now time.Time) Status {
 		}
 	}
 	slices.SortFunc(s.Alerts, func(a, b Fires) int { return a.Since.Compare(b.Since) })
-	windows := o.Windows()
+	counted := slices.ContainsFunc(w.books, func(b *slo.Book) bool { return !b.Last().IsZero() })
+	if s.LastData = w.heard(); !counted {
+		s.Remaining = nil
+	}
 	switch {
 	case len(s.Alerts) > 0:
 		s.State = Burning
-	case s.Total == 0 || len(windows) > 0 && !slo.Known(o, w.counts[windows[len(windows)-1]]), w.state.Alerts[keyOf(nil)] != nil:
+	case !counted && s.Total > 0:
+		s.State, s.Reason = NoData, fmt.Sprintf("Nothing is counted in full yet: the first %s are not over.", fleet.Dur(w.slice()))
+	case s.Total == 0 || now.Sub(s.LastData) >= o.Quiet+w.slice(), w.state.Alerts[keyOf(nil)] != nil:
 		s.State = NoData
 	case s.Remaining != nil && *s.Remaining <= 0:
 		s.State = Exhausted

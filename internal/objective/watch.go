@@ -31,7 +31,8 @@ type watch struct {
 	readAt    time.Time
 	failed    string // why it could not be read
 	state     state
-	rev       int64 // of the stored state
+	begun     time.Time // when this process began to watch it
+	rev       int64     // of the stored state
 }
 
 // hashOf tells whether what was counted for an objective is still what it asks for.

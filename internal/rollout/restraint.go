@@ -95,3 +95,17 @@ func (s State) whySlow() string {
 	}
 	return ""
 }
+
+// Stricter is what two restraints ask of a service's changes together; where they say the same, in the words of the second.
+func Stricter(a, b Restraint) Restraint {
+	if b.Hold == "" {
+		b.Hold = a.Hold
+	}
+	if b.Factor < a.Factor {
+		b.Factor, b.Slow = a.Factor, a.Slow
+	}
+	if b.Approval == nil {
+		b.Approval, b.Approve, b.Groups = a.Approval, a.Approve, a.Groups
+	}
+	return b
+}

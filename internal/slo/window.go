@@ -73,22 +73,32 @@ func (w Window) begin(n int) time.Time {
 	case 'm', 'h':
 		return w.Start.Add(time.Duration(n) * w.Length.Duration())
 	case 'd':
-		return w.Start.AddDate(0, 0, k)
+		return w.onWall(0, k)
 	case 'w':
-		return w.Start.AddDate(0, 0, 7*k)
+		return w.onWall(0, 7*k)
 	case 'Q':
-		return w.months(3 * k)
+		return w.onWall(3*k, 0)
 	case 'Y':
-		return w.months(12 * k)
+		return w.onWall(12*k, 0)
 	}
-	return w.months(k)
+	return w.onWall(k, 0)
 }
 
-func (w Window) months(k int) time.Time {
+// onWall is so many months and days after the start. A time that the clock skips is as much later, of one that it shows twice it is the first.
+func (w Window) onWall(months, days int) time.Time {
 	y, m, d := w.Start.Date()
-	last := time.Date(y, m+time.Month(k)+1, 0, 0, 0, 0, 0, w.Start.Location()).Day()
+	if months != 0 {
+		d = min(d, time.Date(y, m+time.Month(months)+1, 0, 0, 0, 0, 0, time.UTC).Day())
+	}
 	hour, minute, sec := w.Start.Clock()
-	return time.Date(y, m+time.Month(k), min(d, last), hour, minute, sec, 0, w.Start.Location())
+	local := time.Date(y, m+time.Month(months), d+days, hour, minute, sec, 0, time.UTC)
+	either := time.Date(y, m+time.Month(months), d+days, hour, minute, sec, 0, w.Start.Location())
+	_, off := either.Add(-24 * time.Hour).Zone()
+	before := local.Add(-time.Duration(off) * time.Second).In(w.Start.Location()) // by the clock before any change
+	if before.Format(time.DateTime) != local.Format(time.DateTime) && either.Format(time.DateTime) == local.Format(time.DateTime) {
+		return either
+	}
+	return before
 }
 
 // promText is a duration as PromQL has it, whole milliseconds.
