@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/alert"
@@ -61,7 +63,7 @@ func (rests) Active(w resource.Window, now time.Time) bool {
 
 // openRules makes what evaluates rules and sends the alerts that they make.
 func (s *server) openRules(link string) {
-	s.rules = s.metrics.Rules(tsdb.RulesOptions{Declared: s.declaredRules, Send: s.pager.Send, Firing: s.pager.Firing, Link: link, Logger: s.Logger,
+	s.rules = s.metrics.Rules(tsdb.RulesOptions{Declared: s.declaredRules, Send: s.pager.Send, Firing: s.pager.Firing, Off: s.switchedOff, Link: link, Logger: s.Logger,
 		Interval: min(15*time.Second, max(time.Second, 5*s.Scrape))})
 	s.registry.MustRegister(s.rules, s.pager)
 }
@@ -79,7 +81,14 @@ func (s *server) declaredRules(ctx context.Context) (map[string]resource.AlertRu
 	if err != nil {
 		return nil, err
 	}
-	sets[rulebook.Set] = rulebook.Rules(rulebook.Off(services))
+	off := rulebook.Off(services)
+	objectives, err := s.slos.Declared(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rulebook.Aside(off, objectives)
+	s.rulesOff.Store(&off)
+	sets[rulebook.Set] = rulebook.Rules(off)
 	every, err := s.pager.Beat(ctx)
 	if err == nil && every > 0 {
 		beat := resource.RuleGroup{Name: "heartbeat", Interval: model(every), Rules: []resource.Rule{{Alert: pager.Heartbeat, Expr: "vector(1)",
@@ -90,6 +99,13 @@ func (s *server) declaredRules(ctx context.Context) (map[string]resource.AlertRu
 		sets[heartbeatRules] = own
 	}
 	return sets, err
+}
+
+// switchedOff says whether an alert is of a built-in rule that its service does not want any more: it is over at once, also when
+// the data that it came from has gone and it is held.
+func (s *server) switchedOff(a alert.Alert) bool {
+	off := s.rulesOff.Load()
+	return off != nil && strings.HasPrefix(a.Annotations[tsdb.RuleMark], rulebook.Set+"/") && slices.Contains((*off)[a.Labels[alert.Name]], a.Labels[alert.Service])
 }
 
 // everyOne reads all resources of a kind, by name.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,7 +81,8 @@ type server struct {
 	lab        *lab.Lab
 	rules      *tsdb.Rules
 	slos       *objective.Engine
-	pager      *pager.Pager // takes alerts of all sources: s.pager.Send
+	rulesOff   atomic.Pointer[map[string][]string] // services that built-in rules do not watch, by the rule's name
+	pager      *pager.Pager                        // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
 	registry   *prometheus.Registry // what this process tells of itself
 	own        http.Handler         // and where

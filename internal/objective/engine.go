@@ -124,6 +124,20 @@ func (e *Engine) Wake() {
 	}
 }
 
+// Declared are the objectives that are declared, as they were read last.
+func (e *Engine) Declared(ctx context.Context) ([]slo.Objective, error) {
+	if err := e.fresh(ctx); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []slo.Objective
+	for _, s := range e.statuses {
+		all = append(all, *e.compiled[s.Objective])
+	}
+	return all, nil
+}
+
 // Step looks at every objective once.
 func (e *Engine) Step(ctx context.Context, now time.Time) error {
 	e.stepping.Lock()

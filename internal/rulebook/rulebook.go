@@ -9,6 +9,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/alert"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/slo"
 )
 
 // Set is the name of the set that the rules are in: one that nobody can declare.
@@ -56,6 +57,22 @@ func Off(services map[string]resource.Service) map[string][]string {
 		}
 	}
 	return off
+}
+
+// Aside adds the rules that step aside where an objective of the service watches the same signal of its requests: errors or slow.
+func Aside(off map[string][]string, objectives []slo.Objective) {
+	stepping := map[string][]string{"errors": {"ErrorsBurn", "ErrorsBurnSlowly"}, "slow": {"LatencyBurn", "LatencyBurnSlowly"}}
+	for i := range objectives {
+		service, signal, ok := objectives[i].Watches()
+		if !ok {
+			continue
+		}
+		for _, rule := range stepping[signal] {
+			if !slices.Contains(off[rule], service) {
+				off[rule] = append(off[rule], service)
+			}
+		}
+	}
 }
 
 // in is the rule as Prometheus has it, for all services but some.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/alert"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/slo"
 )
 
 // TestEveryRuleIsWorthReading: each says what is wrong, what users notice, and has its paragraph in the guide.
@@ -61,4 +62,47 @@ func TestOff(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAside: who declares an SLO on all requests of a service is told by that one, and not by the built-in one beside it.
+func TestAside(t *testing.T) {
+	for spec, want := range map[string]string{
+		`{"service":"shop","signal":"errors","target":99}`:                 "ErrorsBurn ErrorsBurnSlowly",
+		`{"service":"shop","signal":"latency","over":"300ms","target":99}`: "LatencyBurn LatencyBurnSlowly",
+		`{"service":"shop","signal":"errors","target":99,"ring":"early"}`:  "", // others are not watched by it
+		openSLO(`"bad":{"metricSource":{"type":"Ringfence","spec":{"signal":"errors"}}},"total":{"metricSource":{"type":"Ringfence","spec":{"signal":"requests"}}}`, ""):     "ErrorsBurn ErrorsBurnSlowly",
+		openSLO(`"bad":{"metricSource":{"type":"Ringfence","spec":{"signal":"errors"}}},"total":{"metricSource":{"type":"Ringfence","spec":{"signal":"requests"}}}`, "none"): "", // it tells nobody
+		openSLO(`"bad":{"metricSource":{"type":"Prometheus","spec":{"query":"a"}}},"total":{"metricSource":{"type":"Prometheus","spec":{"query":"b"}}}`, ""):                 "", // of what, nobody knows
+	} {
+		r, ps := resource.Decode([]byte(`{"apiVersion":"ringfence.dev/v1","kind":"SLO","metadata":{"name":"mine"},"spec":`+spec+`}`), nil)
+		if len(ps) > 0 {
+			t.Fatal(ps)
+		}
+		c := slo.Compile([]resource.Resource{r})
+		if len(c[0].Problems) > 0 {
+			t.Fatal(c[0].Problems)
+		}
+		off := map[string][]string{"ErrorsBurn": {"batch"}}
+		Aside(off, c[0].Objectives)
+		Aside(off, c[0].Objectives)
+		var got []string
+		for rule, services := range off {
+			if n := len(services); slices.Contains(services, "shop") {
+				got = append(got, rule)
+				if rule == "ErrorsBurn" && n != 2 || rule != "ErrorsBurn" && n != 1 {
+					t.Errorf("%s: %v", rule, services)
+				}
+			}
+		}
+		slices.Sort(got)
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s: %s step aside, expected %s", spec, s, want)
+		}
+	}
+}
+
+// openSLO is an OpenSLO document named mine.
+func openSLO(ratio, alerts string) string {
+	return `{"apiVersion":"openslo/v1","kind":"SLO","metadata":{"name":"mine","annotations":{"ringfence.dev/alerts":"` + alerts + `"}},"spec":{"service":"shop","budgetingMethod":"Occurrences",
+		"indicator":{"metadata":{"name":"x"},"spec":{"ratioMetric":{"counter":true,` + ratio + `}}},"timeWindow":[{"duration":"30d","isRolling":true}],"objectives":[{"target":0.99}]}}`
 }

@@ -95,6 +95,7 @@ type builder struct {
 	lib     library
 	name    string
 	service string
+	watched [2]string // by the ratio that was read last, when it is on all requests of a service
 }
 
 func (b *builder) refuse(path, expected, format string, args ...any) {
@@ -184,7 +185,7 @@ func (b *builder) single(o Objective, s sloSpec, i int) Objective {
 	at := resource.Item("spec.objectives", i)
 	ind, where := b.indicatorOf(s.Indicator, s.IndicatorRef, "spec")
 	of, why := b.events(ind, spec, where, at, o.Window)
-	o.Unmeasured = why
+	o.Unmeasured, o.watches = why, b.watched
 	part := Part{Name: b.name, Budget: rounded(1 - o.Target), Weight: 1, read: of}
 	if o.Method != Occurrences && of != nil {
 		part.slice, _ = spec.slice()
@@ -253,6 +254,7 @@ func (b *builder) indicatorOf(inline *inlineIndicator, ref, at string) (indicato
 // events is how an indicator is read, or why it is not read here.
 func (b *builder) events(ind indicatorSpec, spec objectiveSpec, where, at string, w Window) (events, string) {
 	step := promText(resolution(w.Length.Duration()))
+	b.watched = [2]string{}
 	if m := ind.ThresholdMetric; m != nil {
 		s, why := b.source(m, where+".thresholdMetric")
 		if spec.Op == "" || spec.Value == nil {
@@ -285,6 +287,9 @@ func (b *builder) events(ind indicatorSpec, spec objectiveSpec, where, at string
 	some, whyOne := b.source(one, where+name)
 	if why += whyOne; why != "" || some.query == "" && some.ours == nil || total.query == "" && total.ours == nil {
 		return nil, why
+	}
+	if s, t := some.ours, total.ours; s != nil && t != nil && s.Signal != "requests" && t.Signal == "requests" && s.whole() && t.whole() && s.Service == t.Service && r.Bad != nil {
+		b.watched = [2]string{s.Service, s.Signal}
 	}
 	of, err := ratio(some, some, total, r.Good != nil, r.Counter, step)
 	if err != nil {

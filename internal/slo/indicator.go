@@ -19,6 +19,9 @@ type ringfenceQuery struct {
 	Version string    `json:"version,omitempty" doc:"only requests to this version"`
 }
 
+// whole says whether no ring and no version is left out.
+func (q ringfenceQuery) whole() bool { return q.Ring == "" && q.Version == "" }
+
 // events gives the queries for bad and all events in a window.
 type events func(window time.Duration) (bad, total string)
 

@@ -39,6 +39,8 @@ type Objective struct {
 	Quiet       time.Duration // without data before that is told
 	Unmeasured  string        // why nothing is read for it here
 	Notes       []string      // what a reader should know of how it is read
+
+	watches [2]string // a service, and the signal of all its requests that it is on
 }
 
 // Part is what is measured of an objective.
@@ -52,6 +54,11 @@ type Part struct {
 
 // Queries are PromQL expressions for the bad and all events in a window. Each gives one number, or nothing without data.
 func (p Part) Queries(window time.Duration) (bad, total string) { return p.read(window) }
+
+// Watches is the service of which an objective has alerts on all requests as the gateway counts them, and the signal: errors or slow.
+func (o *Objective) Watches() (service, signal string, ok bool) {
+	return o.watches[0], o.watches[1], o.watches[0] != "" && len(o.Conditions) > 0 && o.Unmeasured == ""
+}
 
 // Count is what was counted in some time: nothing when Total is 0.
 type Count struct{ Bad, Total float64 }

@@ -30,6 +30,7 @@ type RulesOptions struct {
 	Declared func(context.Context) (map[string]resource.AlertRules, error) // by name
 	Send     func(context.Context, []alert.Alert) error                    // takes alerts
 	Firing   func(context.Context) ([]alert.Alert, error)                  // what was sent and is not over, for after a restart
+	Off      func(alert.Alert) bool                                        // whether the rule of an alert was switched off for what it is about: it is over; nil: never
 	Link     string                                                        // address of the pages
 	Logger   *slog.Logger
 	Interval time.Duration // between two evaluations where rules do not say; default 15s

@@ -52,6 +52,10 @@ func (r *Rules) look(ctx context.Context, now time.Time) error {
 	var out []alert.Alert
 	var mine []*sending
 	for key, st := range states {
+		if r.off(st.alert) { // the rule may have yet to be evaluated without it
+			delete(states, key)
+			continue
+		}
 		if !st.firing {
 			continue
 		}
@@ -68,6 +72,10 @@ func (r *Rules) look(ctx context.Context, now time.Time) error {
 	}
 	for key, s := range r.sent {
 		if st, ok := states[key]; ok && st.firing {
+			continue
+		} else if r.off(s.Alert) {
+			s.ending, s.EndsAt = true, now
+			out, mine = append(out, s.Alert), append(mine, s)
 			continue
 		} else if ok && st.pending || !r.evaluated(s.Annotations[RuleMark]) {
 			continue // after a restart it is not known yet
@@ -89,6 +97,8 @@ func (r *Rules) look(ctx context.Context, now time.Time) error {
 	maps.DeleteFunc(r.sent, func(_ uint64, s *sending) bool { return s.ending })
 	return nil
 }
+
+func (r *Rules) off(a alert.Alert) bool { return r.Off != nil && r.Off(a) }
 
 // gone is what is sent of an alert that its rule does not make any more: its end, when the data that it came from is still
 // there, or when nobody evaluates it any more; else it is held.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,6 +96,41 @@ func declaredRules(t *testing.T, text string) func(context.Context) (map[string]
 	return func(context.Context) (map[string]resource.AlertRules, error) {
 		return map[string]resource.AlertRules{"shop": spec}, nil
 	}
+}
+
+// TestSwitchedOff: who switches a rule off for what an alert is about ends the alert at once, whether it fires or is held as its data has gone,
+// and after a restart too.
+func TestSwitchedOff(t *testing.T) {
+	db, err := Open(Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	h := &heard{}
+	var off atomic.Value
+	off.Store("")
+	begin := func() func() {
+		r := db.Rules(RulesOptions{Declared: declaredRules(t, rulesForTest), Send: h.send, Firing: h.now, Link: "http://x", Every: 50 * time.Millisecond,
+			Off: func(a alert.Alert) bool { return a.Labels[alert.Name] == "High" && a.Labels["service"] == off.Load() }})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		return func() { stop(); <-done }
+	}
+	stop := begin()
+	high := func() bool { _, is := h.find("High"); return is }
+	write(t, db, "load", "shop", 7)
+	eventually(t, "High fires", high)
+	off.Store("shop")
+	eventually(t, "High is over while the rule still holds", func() bool { return !high() })
+	off.Store("cart")
+	eventually(t, "High fires again", high)
+	write(t, db, "load", "shop", staleNaN())
+	eventually(t, "High is held", func() bool { a, is := h.find("High"); return is && a.Annotations[noData] != "" })
+	stop()
+	defer begin()()
+	off.Store("shop")
+	eventually(t, "High is not held any more", func() bool { return !high() })
 }
 
 // Rules record, fire and end; what rests on data that has gone neither ends nor is forgotten by a restart.
