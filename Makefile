@@ -63,6 +63,9 @@ bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
 bench-swap: build ## requests lost in 100 switches of a version, beside kamal-proxy, HAProxy, nginx and Caddy
 	@$(GO) run ./bench/swap -modes kill,graceful
 
+h2spec: ## the gateway against summerwind/h2spec, in clear and within TLS
+	@$(GO) run ./test/h2spec
+
 bench-flags: ## flag evaluation beside flagd's, GO Feature Flag's and LaunchDarkly's, and random definitions against flagd for a minute
 	@cd bench/flags && $(GO) run . -bench && $(GO) run . -for 60s
 
@@ -95,4 +98,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap bench-flags bench-ofrep bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap h2spec bench-flags bench-ofrep bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean

@@ -52,7 +52,7 @@ func BenchmarkProxy(b *testing.B) {
 		b.Fatal(err)
 	}
 	srv := g.Server()
-	go srv.Serve(front)
+	go srv.Serve(g.guarded(front))
 	defer srv.Close()
 	c, err := net.Dial("tcp", front.Addr().String())
 	if err != nil {

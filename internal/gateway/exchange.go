@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/exposure"
+	"github.com/ringfence/ringfence/internal/strict"
 )
 
 // exchange is one request on its way: routed, claimed, sent, answered, counted.
@@ -36,6 +37,11 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchanges.Get().(*exchange)
 	x.g, x.w, x.r, x.start = g, w, r, time.Now()
+	if g.opts.TLS != nil && r.TLS == nil {
+		if c := connOf(r.Context()); c != nil {
+			r.TLS = c.state
+		}
+	}
 	if x.run() {
 		panic(http.ErrAbortHandler) // the way to break off an answer in net/http
 	}
@@ -56,9 +62,7 @@ func (x *exchange) run() (cut bool) {
 		x.user.Attributes, x.sides, x.body.small = attrs, sides[:0], buf[:0]
 		exchanges.Put(x)
 	}()
-	if x.g.closing.Load() {
-		x.w.Header().Set("Connection", "close")
-	}
+	x.leaveAfter()
 	if !x.acceptable() {
 		return
 	}
@@ -69,8 +73,39 @@ func (x *exchange) run() (cut bool) {
 	return
 }
 
+// leaveAfter asks an HTTP/1 client to leave its connection after this answer: while the gateway ends, and after a request to switch to another
+// protocol, as what follows that one is not looked at. HTTP/2 is told by frames.
+func (x *exchange) leaveAfter() {
+	if x.r.ProtoMajor == 1 && (x.g.closing.Load() || x.r.Header["Upgrade"] != nil && !hasToken(x.r.Header.Get("Upgrade"), "h2c")) {
+		x.w.Header().Set("Connection", "close")
+	}
+}
+
+// decoded applies to HTTP/2 the rules that HTTP/1's heads are read by.
+func decoded(r *http.Request) *strict.Violation {
+	for name := range r.Header {
+		if strict.Underscored(name) {
+			return strict.Underscore()
+		}
+	}
+	if r.Method == http.MethodConnect {
+		return nil
+	}
+	if h := r.Header["Host"]; len(h) > 0 && (len(h) > 1 || h[0] != r.Host) {
+		return strict.TwoHosts()
+	}
+	return strict.Decoded(r.RequestURI, r.Host)
+}
+
 // acceptable refuses what no service can be asked.
 func (x *exchange) acceptable() bool {
+	if x.r.ProtoMajor == 2 {
+		if v := decoded(x.r); v != nil {
+			x.g.metrics.refused(v.Reason)
+			problem(x.w, v.Status, requestError, v.Detail)
+			return false
+		}
+	}
 	switch {
 	case x.r.Method == http.MethodConnect:
 		problem(x.w, http.StatusNotImplemented, requestDenied, "CONNECT is not supported")

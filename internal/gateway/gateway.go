@@ -31,6 +31,7 @@ type Gateway struct {
 	held    atomic.Int64
 	drain   atomic.Int64 // the longest of the services' slots
 	closing atomic.Bool  // Serve is ending: every answer asks its client to leave the connection
+	twos    sync.Map     // *guardHTTP2: connections that speak HTTP/2
 
 	logged   atomic.Int64 // when a failure was last logged, unix nanoseconds
 	unlogged atomic.Int64 // failures since

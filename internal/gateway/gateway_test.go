@@ -25,6 +25,7 @@ func newRig(t *testing.T, o Options) *rig {
 	g := New(o)
 	s := httptest.NewUnstartedServer(nil)
 	s.Config = g.Server()
+	s.Listener = g.guarded(s.Listener)
 	s.Start()
 	t.Cleanup(s.Close)
 	return &rig{g, t, s.URL}

@@ -94,10 +94,21 @@ func (t *turn) bodyFailed(out outcome) outcome {
 		t.x.refuse(http.StatusRequestEntityTooLarge, requestError, "the request body is larger than the service takes")
 		return answered
 	case errors.Is(t.pump.err, errClient):
-		t.x.code, t.x.cut = 499, true
+		t.x.clientBroke()
 		return answered
 	}
 	return out
+}
+
+// clientBroke ends a request whose body did not come whole: nobody is there to be told, unless what came was refused.
+func (x *exchange) clientBroke() {
+	if c := connOf(x.r.Context()); c != nil {
+		if v := c.refusal.Load(); v != nil && c.told.Load() && v.Status != 0 {
+			x.refuse(v.Status, requestError, v.Detail)
+			return
+		}
+	}
+	x.code, x.cut = 499, true
 }
 
 // answersWithin waits for the first byte of an answer.

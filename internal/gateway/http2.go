@@ -163,7 +163,7 @@ func (x *exchange) noHTTP2(ctx context.Context, ep *endpoint, body *h2body, err 
 		x.refuse(http.StatusRequestEntityTooLarge, requestError, "the request body is larger than the service takes")
 		return answered
 	case body != nil && body.stalled.Load():
-		x.code, x.cut = 499, true
+		x.clientBroke()
 		return answered
 	case context.Cause(ctx) == errNoAnswer:
 		x.failure = responseTimeout

@@ -21,6 +21,7 @@ type metrics struct {
 	slow     *prometheus.CounterVec
 	failures *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	refusals *prometheus.CounterVec
 	notes    notes
 }
 
@@ -46,7 +47,10 @@ func newMetrics(reg *prometheus.Registry, unit string, g *Gateway) *metrics {
 			NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 		}, base),
 	}
-	reg.MustRegister(m.requests, m.slow, m.failures, m.seconds, &gauges{g})
+	m.refusals = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ringfence_gateway_refused_total", Help: "Requests and connections refused before any service: what could be read in two ways, floods, failed handshakes.",
+	}, []string{"reason"})
+	reg.MustRegister(m.refusals, m.requests, m.slow, m.failures, m.seconds, &gauges{g})
 	return m
 }
 
@@ -115,6 +119,9 @@ func (s *series) failed(reason string) {
 	}
 	c.(prometheus.Counter).Inc()
 }
+
+// refused counts what clients sent that no service gets to see.
+func (m *metrics) refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }
 
 // drop removes what was counted for a service that is gone.
 func (m *metrics) drop(k seriesKey) {

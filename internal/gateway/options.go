@@ -26,6 +26,7 @@ type Limits struct {
 	HeaderBytes    int           // request header; default 64 KiB
 	HeaderTimeout  time.Duration // time to send the request header; default 10s
 	IdleTimeout    time.Duration // idle keep-alive connections of clients; default 75s
+	Streams        int           // of one HTTP/2 connection at a time; default 250
 	BodyIdle       time.Duration // time between two pieces of a request body; default 60s
 	Held           int           // requests waiting for an instance, per gateway; default 4096
 	HoldTime       time.Duration // how long one waits; default 10s
@@ -58,6 +59,7 @@ func (o Options) withDefaults() Options {
 	or(&l.HeaderTimeout, 10*time.Second)
 	or(&l.IdleTimeout, 75*time.Second)
 	or(&l.BodyIdle, 60*time.Second)
+	or(&l.Streams, 250)
 	or(&l.Held, 4096)
 	or(&l.HoldTime, 10*time.Second)
 	or(&l.ConnectTimeout, 2*time.Second)

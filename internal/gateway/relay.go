@@ -48,9 +48,7 @@ func (x *exchange) begin() {
 	}
 	x.tellKey()
 	x.tellPage()
-	if x.g.closing.Load() {
-		x.w.Header().Set("Connection", "close")
-	}
+	x.leaveAfter()
 }
 
 // bodyless reports whether a response has no body whatever its header says.

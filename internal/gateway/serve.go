@@ -15,7 +15,7 @@ import (
 // Handler returns the gateway as an http.Handler, for servers that are set up elsewhere.
 func (g *Gateway) Handler() http.Handler { return g }
 
-// Server returns an http.Server for the gateway: HTTP/1.1, HTTP/2 with TLS, and HTTP/2 by prior knowledge without.
+// Server returns an http.Server for the gateway: HTTP/1.1, and HTTP/2 by prior knowledge. Its listener is to be a guarded one, which also speaks TLS.
 func (g *Gateway) Server() *http.Server {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
@@ -27,8 +27,11 @@ func (g *Gateway) Server() *http.Server {
 		ReadHeaderTimeout: g.limits.HeaderTimeout,
 		IdleTimeout:       g.limits.IdleTimeout,
 		MaxHeaderBytes:    g.limits.HeaderBytes,
-		TLSConfig:         g.opts.TLS.Clone(),
-		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // clients' mistakes, mostly
+		ConnContext:       guardContext,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: g.limits.Streams, MaxReadFrameSize: 16 << 10, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: g.limits.BodyIdle,
+		},
+		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug), // clients' mistakes, mostly
 	}
 }
 
@@ -41,11 +44,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	gate := &gatedListener{Listener: ln, closed: make(chan struct{})}
 	served := make(chan error, 1)
 	go func() {
-		if srv.TLSConfig != nil {
-			served <- srv.ServeTLS(gate, "", "")
-		} else {
-			served <- srv.Serve(gate)
-		}
+		served <- srv.Serve(g.guarded(gate))
 	}()
 	select {
 	case err := <-served:
@@ -54,6 +53,10 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	g.closing.Store(true)
 	gate.stop()
+	g.twos.Range(func(two, _ any) bool {
+		go two.(*guardHTTP2).leave()
+		return true
+	})
 	time.Sleep(g.limits.LameDuck)
 	err := g.finish(srv)
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {

@@ -153,3 +153,24 @@ func TestSlowRequests(t *testing.T) {
 	r.counts("0", "ringfence_request_duration_seconds_bucket", `le="0.01"`)
 	r.counts("1", "ringfence_request_duration_seconds_count")
 }
+
+// serve is Serve on a listener until end is called.
+func (r *rig) serve(ln net.Listener) (served chan error, end func()) {
+	ctx, end := context.WithCancel(context.Background())
+	r.t.Cleanup(end)
+	served = make(chan error, 1)
+	go func() { served <- r.Serve(ctx, ln) }()
+	return served, end
+}
+
+// TestHTTPToTLS: whoever speaks HTTP to a port of HTTPS is told so.
+func TestHTTPToTLS(t *testing.T) {
+	s := httptest.NewUnstartedServer(nil) // for its certificate
+	s.StartTLS()
+	defer s.Close()
+	r := newRig(t, Options{TLS: &tls.Config{Certificates: s.TLS.Certificates}})
+	if answer := r.raw("GET / HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 400") || !strings.Contains(answer, "HTTPS") {
+		t.Errorf("got %q", answer)
+	}
+	r.counts("1", "ringfence_gateway_refused_total", "tls_handshake")
+}

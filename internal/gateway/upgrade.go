@@ -38,6 +38,7 @@ func (t *turn) switched() outcome {
 		return failed
 	}
 	defer client.Close()
+	client = bare(client)
 	client.SetDeadline(time.Time{})
 	c.SetDeadline(time.Time{})
 	x.code = h.code
