@@ -33,6 +33,7 @@ type Gateway interface {
 type Workload interface {
 	Apply(services map[string][]fleet.Slot)
 	Status(service string) []fleet.SlotStatus
+	Scaled(service string) *fleet.Scaled
 }
 
 // Disk keeps the last Desired. Load returns nil when there is none.
@@ -262,7 +263,7 @@ func (a *Agent) Observe() fleet.Observed {
 			slots[i].InFlight = a.Gateway.InFlight(s.Name, slots[i].Version)
 		}
 		o.Services = append(o.Services, fleet.ServiceStatus{
-			Name: s.Name, Generation: a.Gateway.Generation(s.Name), Slots: slots, Users: a.Gateway.Users(s.Name),
+			Name: s.Name, Generation: a.Gateway.Generation(s.Name), Slots: slots, Users: a.Gateway.Users(s.Name), Scaled: a.Workload.Scaled(s.Name),
 		})
 	}
 	if a.Flags != nil {

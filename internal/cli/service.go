@@ -84,7 +84,7 @@ func showService(w io.Writer, s wire.Service) {
 		if u.Version != s.Stable {
 			has = ", has " + orDash(u.Version)
 		}
-		fmt.Fprintf(w, "unit     %s, reported %s%s\n", u.Unit, cmp.Or(ago(u.Seen), "never"), has)
+		fmt.Fprintf(w, "unit     %s, reported %s%s%s\n", u.Unit, cmp.Or(ago(u.Seen), "never"), has, scaledTo(u.Status.Scaled))
 	}
 	fmt.Fprintf(w, "stable   %s\nrollout  %s\n\n", orDash(s.Stable), orDash(inFlight(s.ServiceSummary)))
 	head := []string{"INSTANCE", "STATE", "PID", "ADDRESS", "STARTED", "RESTARTS", "CPU", "MEMORY", "LAST EXIT"}
@@ -102,6 +102,18 @@ func showService(w io.Writer, s wire.Service) {
 		head = append([]string{"UNIT"}, head...)
 	}
 	table(w, head, rows)
+}
+
+// scaledTo says how many instances a unit has by its load, and why.
+func scaledTo(s *fleet.Scaled) string {
+	if s == nil {
+		return ""
+	}
+	text := fmt.Sprintf(", %d instances of %d to %d", s.Instances, s.Min, s.Max)
+	if s.Reason != "" {
+		text += fmt.Sprintf(" since %s: %s", ago(s.Since), s.Reason)
+	}
+	return text
 }
 
 // instances are the rows of one unit.

@@ -277,7 +277,7 @@ func (s situation) desire(unit string, live Live, state rollout.State) fleet.Ser
 	d.SlowOver = slowOver(gates)
 	for _, version := range keep {
 		if slot, ok := live.Slots[version]; ok {
-			slot.Instances = s.spec.Service.Run.Instances
+			slot.Instances, slot.Scale = s.spec.Service.Run.Instances, s.spec.Service.Run.Scale
 			d.Slots = append(d.Slots, slot)
 		}
 	}

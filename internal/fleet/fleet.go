@@ -103,6 +103,7 @@ type Slot struct {
 	Files     map[string]string `json:"files,omitempty"` // by relative path, below the folder named by RINGFENCE_CONFIG
 	Dir       string            `json:"dir,omitempty"`
 	Instances int               `json:"instances"`
+	Scale     *Scale            `json:"scale,omitempty"` // Instances is then the least
 	Ready     Ready             `json:"ready"`
 	Drain     Dur               `json:"drain"`     // how long requests in flight may take after the slot has left
 	StopGrace Dur               `json:"stopGrace"` // from SIGTERM to SIGKILL
@@ -115,6 +116,15 @@ type Ready struct {
 	Interval Dur    `json:"interval,omitempty" doc:"time between checks; default 1s, every 50ms until first ready"`
 	Timeout  Dur    `json:"timeout,omitempty" doc:"time for one check; default 1s"`
 	Within   Dur    `json:"within,omitempty" doc:"how long a new version may take to become ready before its rollout is taken back; default 60s"`
+	Restart  Dur    `json:"restart,omitempty" doc:"an instance that is not ready for so long is started anew, one of a version at a time; default 1m, at least within for one that never was ready"`
+}
+
+// Scale lets the number of instances follow what is asked of the service.
+type Scale struct {
+	Max      int     `json:"max" minimum:"1" maximum:"100" doc:"the most instances of a version; the least is instances"`
+	InFlight float64 `json:"inFlight,omitempty" minimum:"0" doc:"how many requests at a time one instance shall have"`
+	Requests float64 `json:"requests,omitempty" minimum:"0" doc:"how many requests a second one instance shall have; with inFlight, what needs more instances counts"`
+	Down     Dur     `json:"down,omitempty" doc:"how long fewer must have been enough before some are stopped; default 5m"`
 }
 
 // Observed is what a data plane reports of its unit.
@@ -132,6 +142,16 @@ type ServiceStatus struct {
 	Generation int64        `json:"generation"` // the generation whose routes are in force: no request is answered by an earlier one
 	Slots      []SlotStatus `json:"slots"`
 	Users      []UserCount  `json:"users,omitempty"`
+	Scaled     *Scaled      `json:"scaled,omitempty"`
+}
+
+// Scaled is the number of instances that a service's versions have by what is asked of it.
+type Scaled struct {
+	Instances int       `json:"instances" doc:"of each version"`
+	Min       int       `json:"min" doc:"the least"`
+	Max       int       `json:"max" doc:"the most"`
+	Since     time.Time `json:"since" doc:"it has been that many"`
+	Reason    string    `json:"reason,omitempty" doc:"why, when it was changed"`
 }
 
 // SlotStatus is what is seen of one version in a unit.

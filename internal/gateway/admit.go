@@ -52,6 +52,7 @@ func (x *exchange) route() bool {
 		current := g.table.Load() == t
 		if current {
 			tg.version.inFlight.Add(1)
+			tg.version.begun.Add(1)
 		}
 		g.claim.RUnlock()
 		if current {

@@ -246,6 +246,20 @@ func (g *Gateway) InFlight(service, name string) int64 {
 	return v.inFlight.Load() + int64(v.streams.len())
 }
 
+// Load is how many plain requests of a service are in flight in all its versions, and how many were begun so far. The latter
+// falls when a version is forgotten.
+func (g *Gateway) Load(service string) (inFlight, begun int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for k, v := range g.versions {
+		if k.service == service {
+			inFlight += v.inFlight.Load()
+			begun += v.begun.Load()
+		}
+	}
+	return inFlight, begun
+}
+
 // Generation is that of the service's routes in force, 0 for an unknown service.
 func (g *Gateway) Generation(service string) int64 {
 	if r := g.table.Load().services[service]; r != nil {

@@ -14,6 +14,7 @@ type version struct {
 	service, name string
 
 	inFlight atomic.Int64 // plain requests: claimed, not yet released
+	begun    atomic.Int64 // of them, ever
 	streams  streamSet
 	waiting  atomic.Bool // someone waits for inFlight to be 0; see release
 

@@ -98,6 +98,8 @@ func TestServiceRefusals(t *testing.T) {
 		{serviceWith(`["{artifact}","--listen","{address}"]`, `[]`), `spec.run.command: has 0 elements, expected at least 1`},
 		{serviceWith(`["{artifact}","--listen","{address}"]`, `"{artifact}"`), `spec.run.command: got the text "{artifact}", expected a list`},
 		{serviceWith(`"{artifact}"`, `" "`), `spec.run.command[0]: is empty`},
+		{serviceWith(`"command"`, `"scale":{"max":5},"command"`), `spec.run.scale: does not say what one instance shall have, expected inFlight or requests`},
+		{serviceWith(`"command"`, `"instances":3,"scale":{"max":2,"inFlight":5},"command"`), `spec.run.scale.max: is 2, expected instances, 3, to 100`},
 		{serviceWith(`"{artifact}"`, `"shop"`), `spec.run.command: runs nothing of a release, expected {artifact}`},
 		{serviceWith(`"command"`, `"env":{"PORT":"80"},"command"`), `spec.run.env.PORT: every instance gets a PORT of its own, expected another name`},
 		{serviceWith(`"command"`, `"env":{"RINGFENCE_SERVICE":"x"},"command"`), `spec.run.env.RINGFENCE_SERVICE: every instance gets`},

@@ -83,6 +83,7 @@ type Run struct {
 	Env       map[string]string `json:"env,omitempty" maxProperties:"256" doc:"environment, next to PORT, ADDRESS and LISTEN_ADDR, which every instance gets"`
 	Dir       string            `json:"dir,omitempty" doc:"working folder, an absolute path; default a private one for the instance"`
 	Instances int               `json:"instances,omitempty" minimum:"1" maximum:"100" doc:"processes for each version; default 1"`
+	Scale     *fleet.Scale      `json:"scale,omitempty" doc:"more instances when more is asked of the service; default none"`
 }
 
 // Segment is a named audience.

@@ -103,6 +103,9 @@ func (p *problems) names(list []string, path string) {
 // run wants {artifact} in the command, as it is what a release pins. Where to listen an instance can learn from its
 // command or from the environment that the runtime gives it.
 func (p *problems) run(r *Run) {
+	if r.Scale != nil {
+		p.scale(*r.Scale, max(1, r.Instances))
+	}
 	at := "spec.run.command"
 	artifact := false
 	for i, arg := range r.Command {
@@ -115,6 +118,12 @@ func (p *problems) run(r *Run) {
 	if r.Dir != "" {
 		p.need(path.IsAbs(r.Dir) && path.Clean(r.Dir) == r.Dir, "spec.run.dir", "an absolute path without . or ..", "got %q", clip(r.Dir))
 	}
+}
+
+func (p *problems) scale(s fleet.Scale, least int) {
+	at := "spec.run.scale"
+	p.need(s.InFlight >= 0 && s.Requests >= 0 && s.InFlight+s.Requests > 0, at, "inFlight or requests, above 0", "does not say what one instance shall have")
+	p.need(s.Max >= least && s.Max <= 100, at+".max", fmt.Sprintf("instances, %d, to 100", least), "is %d", s.Max)
 }
 
 // placeholders refuses misspelt words in braces; those that resemble none of ours are the program's own.

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -59,8 +60,10 @@ func helperServe() {
 			}
 		}()
 	}
+	var hangs atomic.Bool
+	http.HandleFunc("/hang", func(http.ResponseWriter, *http.Request) { hangs.Store(true) })
 	http.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if _, err := os.Stat(control + "/unready"); err == nil {
+		if _, err := os.Stat(control + "/unready"); err == nil || hangs.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})

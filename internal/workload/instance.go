@@ -37,6 +37,7 @@ type instance struct {
 	stopping bool
 	fatal    bool   // the last start failed for a reason that does not go away by itself
 	trouble  string // the last failure to start or be ready
+	given    string // why the present process was given up, when it was
 	readyAt  time.Time
 }
 
@@ -241,6 +242,10 @@ func (i *instance) watch(ctx context.Context) {
 			return
 		}
 		i.observe(err)
+		if err != nil && i.giveUp(time.Now()) {
+			i.restart(ctx)
+			return
+		}
 		everReady = everReady || err == nil
 		t := time.NewTimer(checkPause(everReady, want.Ready.Interval.D(defaultInterval)))
 		select {
@@ -286,6 +291,9 @@ func (i *instance) observe(err error) {
 func (i *instance) exited() {
 	p, now := i.proc, time.Now()
 	status := p.status
+	if i.given != "" {
+		status, i.given = i.given+"; "+status, ""
+	}
 	i.change(func() {
 		healthy := time.Duration(0)
 		if i.health.ready {

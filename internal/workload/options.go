@@ -22,6 +22,8 @@ type Traffic interface {
 	// Drain returns when no request is in flight at an endpoint that was left out, when ctx ends, or after limit;
 	// streams may be given longer.
 	Drain(ctx context.Context, ep fleet.Endpoint, limit time.Duration)
+	// Load is how many requests of a service are in flight, in all its versions, and how many were begun so far.
+	Load(service string) (inFlight, begun int64)
 }
 
 // Options of a Runtime. Dir, Traffic and, for slots with a digest, Artifacts are required.
@@ -46,6 +48,7 @@ const (
 	defaultInterval  = time.Second
 	defaultTimeout   = time.Second
 	defaultWithin    = time.Minute
+	defaultRestart   = time.Minute
 )
 
 func (o *Options) fill() error {

@@ -27,6 +27,7 @@ type Runtime struct {
 
 	mu      sync.Mutex
 	slots   map[string]map[string]*slot // service, version
+	scaling map[string]*scaling         // by service, of those whose number of instances follows their load
 	ready   []*instance                 // made, but Run has not begun
 	running bool
 	applied bool // Apply was called
@@ -44,7 +45,7 @@ func New(opt Options) (*Runtime, error) {
 		return nil, err
 	}
 	opt.Dir = dir
-	r := &Runtime{opt: opt, boot: bootID(), ports: newPorts(opt.PortLow, opt.PortHigh), slots: map[string]map[string]*slot{}, news: make(chan struct{}, 1)}
+	r := &Runtime{opt: opt, boot: bootID(), ports: newPorts(opt.PortLow, opt.PortHigh), slots: map[string]map[string]*slot{}, scaling: map[string]*scaling{}, news: make(chan struct{}, 1)}
 	r.logs = newLogs(opt.LogMaxBytes, opt.LogKeep)
 	for _, d := range []string{"", "slots", "logs", "trash"} {
 		if err := os.MkdirAll(r.path(d), 0o700); err != nil {
@@ -118,6 +119,7 @@ func (r *Runtime) begin() {
 		r.ready = nil
 		r.work.Go(r.sweepLate)
 		r.work.Go(r.tell)
+		r.work.Go(r.followLoad)
 	})
 }
 
@@ -166,6 +168,7 @@ func (r *Runtime) Apply(services map[string][]fleet.Slot) {
 			}
 			s.set(w)
 		}
+		r.limit(service, list)
 	}
 	for _, versions := range r.slots {
 		for _, s := range versions {
@@ -191,7 +194,7 @@ func (r *Runtime) Status(service string) []fleet.SlotStatus {
 	var out []fleet.SlotStatus
 	var logs []*logFile // of the instance that a failure is about
 	for _, s := range r.slots[service] {
-		st, about := s.status(now)
+		st, about := s.status(r.count(s), now)
 		out = append(out, st)
 		logs = append(logs, nil)
 		if about != nil {

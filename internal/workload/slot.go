@@ -49,7 +49,7 @@ func (r *Runtime) reconcile(s *slot) {
 	if !r.applied || r.closing {
 		return
 	}
-	want := s.want.Instances
+	want := r.count(s)
 	if !s.wanted {
 		want = 0
 	} else if s.refused != nil {
@@ -113,10 +113,10 @@ func (s *slot) numbers() []int {
 }
 
 // status is called with mu held; trouble names the instance whose log may say more.
-func (s *slot) status(now time.Time) (st fleet.SlotStatus, trouble *instance) {
+func (s *slot) status(count int, now time.Time) (st fleet.SlotStatus, trouble *instance) {
 	st = fleet.SlotStatus{Version: s.version}
 	if s.wanted {
-		st.Wanted = s.want.Instances
+		st.Wanted = count
 	}
 	if s.wanted && s.refused != nil {
 		st.Failure = s.refused.Error()

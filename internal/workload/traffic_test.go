@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/fleet"
@@ -17,6 +18,8 @@ type traffic struct {
 	notes []string
 	onSet func(version string, eps []fleet.Endpoint)
 	drain func(ctx context.Context, ep fleet.Endpoint)
+
+	inFlight, begun atomic.Int64
 }
 
 func newTraffic() *traffic { return &traffic{eps: map[string][]fleet.Endpoint{}} }
@@ -40,6 +43,8 @@ func (t *traffic) Drain(ctx context.Context, ep fleet.Endpoint, limit time.Durat
 		t.drain(ctx, ep)
 	}
 }
+
+func (t *traffic) Load(string) (inFlight, begun int64) { return t.inFlight.Load(), t.begun.Load() }
 
 func (t *traffic) note(s string) {
 	t.mu.Lock()

@@ -22,7 +22,7 @@ var (
 		"logs",
 		"synthetic",
 		"slo",
-		"lull", "rulebook", "strict"}
+		"lull", "rulebook", "scale", "strict"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager", "responder",
 		"probing", "ship", "outcome",
 		"objective",
