@@ -18,7 +18,7 @@ import (
 
 // Grantable are the roles that people can be given a token for. Data planes have the one of their folder: a name of
 // one's own would stand in the record as that of a part of Ringfence.
-var Grantable = []policy.Role{policy.Admin, policy.Operator, policy.Viewer, policy.Prober}
+var Grantable = []policy.Role{policy.Admin, policy.Operator, policy.Viewer, policy.Prober, policy.Alerter}
 
 // The document that every change of who may sign in replaces, so that two changes cannot miss each other.
 const (

@@ -30,7 +30,7 @@ func (s *Server) alertmanager() {
 		action  policy.Action
 		do      http.HandlerFunc
 	}{
-		{"POST /api/v2/alerts", policy.Decide, s.amPostAlerts}, {"GET /api/v2/alerts", policy.Read, s.amAlerts}, {"GET /api/v2/alerts/groups", policy.Read, s.amGroups},
+		{"POST /api/v2/alerts", policy.Alert, s.amPostAlerts}, {"GET /api/v2/alerts", policy.Read, s.amAlerts}, {"GET /api/v2/alerts/groups", policy.Read, s.amGroups},
 		{"GET /api/v2/silences", policy.Read, s.amSilences}, {"POST /api/v2/silences", policy.Decide, s.amPostSilence},
 		{"GET /api/v2/silence/{id}", policy.Read, s.amSilence}, {"DELETE /api/v2/silence/{id}", policy.Decide, s.amDeleteSilence},
 		{"GET /api/v2/status", policy.Read, s.amStatus}, {"GET /api/v2/receivers", policy.Read, s.amReceivers},

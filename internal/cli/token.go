@@ -17,7 +17,7 @@ func tokenCommand(e *env) *cobra.Command {
 		Use:   "token",
 		Short: "Say who may sign in, and as what",
 		Long: `A token signs somebody in. Its role says what they may do: an admin everything; an operator release, decide on rollouts,
-approve and stop the line, and look; a viewer look; a prober tell what it sees. What they do is recorded under the token's name, and approvals need
+approve and stop the line, and look; a viewer look; a prober tell what it sees; an alerter send alerts. What they do is recorded under the token's name, and approvals need
 different names.`,
 		Example: "  ringfence token create ann --role operator\n  ringfence token list",
 	})
@@ -47,7 +47,7 @@ file. It is shown this once: only a hash of it is kept.`,
 			return e.show(cmd, made, func(w io.Writer) { fmt.Fprintln(w, made.Secret) })
 		},
 	}
-	cmd.Flags().StringVar(&role, "role", "", "admin, operator, viewer or prober")
+	cmd.Flags().StringVar(&role, "role", "", "admin, operator, viewer, prober or alerter")
 	_ = cmd.MarkFlagRequired("role") // the flag is there: it was added above
 	return cmd
 }

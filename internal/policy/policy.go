@@ -16,11 +16,12 @@ const (
 	Viewer    Role = "viewer"    // reading, without artifacts and backups
 	DataPlane Role = "dataplane" // what a data plane needs to run its unit, and nothing else
 	Prober    Role = "prober"    // learning what to probe, and telling what it saw, under the name of its token
+	Alerter   Role = "alerter"   // sending alerts, as Prometheus does, and nothing else
 	Client    Role = "client"    // a program with a key for flags: tells what became of them. No token has it
 )
 
 // Roles are all roles that tokens have.
-var Roles = []Role{Admin, Operator, Viewer, Prober, DataPlane}
+var Roles = []Role{Admin, Operator, Viewer, Prober, Alerter, DataPlane}
 
 // Action is what a request does, as coarse as roles tell apart.
 type Action string
@@ -36,14 +37,16 @@ const (
 	Send    Action = "send"    // events of users, by which rollouts and experiments are judged
 	Operate Action = "operate" // what a data plane does for its unit
 	Probe   Action = "probe"   // what a prober does
+	Alert   Action = "alert"   // sending alerts
 	Export  Action = "export"  // a copy of everything, hashed tokens included
 )
 
 var granted = map[Role][]Action{
-	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export, Send, Probe},
-	Operator:  {Self, Read, Decide, Send},
+	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export, Send, Probe, Alert},
+	Operator:  {Self, Read, Decide, Send, Alert},
 	Viewer:    {Self, Read},
 	Prober:    {Self, Probe},
+	Alerter:   {Self, Alert},
 	DataPlane: {Self, Fetch, Operate},
 	Client:    {Send},
 }
@@ -51,7 +54,7 @@ var granted = map[Role][]Action{
 // Principal is someone who has signed in.
 type Principal struct {
 	Name string `json:"name" doc:"name of the token"`
-	Role Role   `json:"role" enum:"admin,operator,viewer,prober,dataplane" doc:"what it is trusted with"`
+	Role Role   `json:"role" enum:"admin,operator,viewer,prober,alerter,dataplane" doc:"what it is trusted with"`
 }
 
 // Actor is the principal as it stands in events.

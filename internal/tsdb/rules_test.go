@@ -133,6 +133,54 @@ func TestSwitchedOff(t *testing.T) {
 	eventually(t, "High is not held any more", func() bool { return !high() })
 }
 
+// TestForOverARestart: what a rule has waited for is not waited for again after a restart.
+func TestForOverARestart(t *testing.T) {
+	dir := t.TempDir()
+	h := &heard{}
+	begin := func() (*Rules, func()) {
+		db, err := Open(Options{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := db.Rules(RulesOptions{Declared: declaredRules(t, rulesForTest), Send: h.send, Firing: h.now, Link: "http://x", Every: 50 * time.Millisecond})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		return r, func() {
+			stop()
+			<-done
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	since := func(r *Rules) time.Time {
+		for _, g := range r.Groups() {
+			for _, rule := range g.Rules {
+				if rule.Name == "Slowly" && rule.Alerts != nil && len(*rule.Alerts) == 1 && (*rule.Alerts)[0].State == "pending" && (*rule.Alerts)[0].ActiveAt != nil {
+					return *(*rule.Alerts)[0].ActiveAt
+				}
+			}
+		}
+		return time.Time{}
+	}
+	r, stop := begin()
+	write(t, r.db, "load", "shop", 7)
+	eventually(t, "Slowly has waited for some seconds", func() bool { at := since(r); return !at.IsZero() && time.Since(at) > 6*time.Second })
+	before := since(r)
+	down := time.Now()
+	stop()
+	r, stop = begin()
+	defer func() { stop() }()
+	again := time.Now()
+	write(t, r.db, "load", "shop", 7)
+	eventually(t, "Slowly waits again", func() bool { return !since(r).IsZero() && r.evaluated("shop/g/High") })
+	// what it was down is not counted, nor are the evaluations around it
+	if after := since(r); after.After(again) || after.Sub(before) > again.Sub(down)+5*time.Second {
+		t.Errorf("it waits since %s, and before a restart at %s it waited since %s", after, again, before)
+	}
+}
+
 // Rules record, fire and end; what rests on data that has gone neither ends nor is forgotten by a restart.
 func TestRules(t *testing.T) {
 	db, err := Open(Options{Dir: t.TempDir()})

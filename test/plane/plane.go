@@ -163,11 +163,13 @@ func (p *Plane) signIn(t testing.TB, ctx context.Context) {
 	must(t, err)
 	operator, _, err := tokens.Create(ctx, "system:test", "operator", policy.Operator, time.Now())
 	must(t, err)
+	alerter, _, err := tokens.Create(ctx, "system:test", "alerter", policy.Alerter, time.Now())
+	must(t, err)
 	admin, err := access.ReadToken(filepath.Join(p.Dir, access.AdminFile))
 	must(t, err)
 	data, err := access.ReadToken(filepath.Join(p.Dir, access.DataPlaneFile))
 	must(t, err)
-	p.Tokens = map[policy.Role]string{policy.Admin: admin, policy.Operator: operator, policy.Viewer: viewer, policy.DataPlane: data}
+	p.Tokens = map[policy.Role]string{policy.Admin: admin, policy.Operator: operator, policy.Viewer: viewer, policy.Alerter: alerter, policy.DataPlane: data}
 	as := func(r policy.Role) *client.Client {
 		return client.New(client.Options{URL: p.URL, Token: p.Tokens[r], Patience: -1})
 	}

@@ -9,7 +9,7 @@ import (
 // NewToken asks for a token.
 type NewToken struct {
 	Name string      `json:"name" minLength:"1" maxLength:"63" doc:"who will have it; what they do stands in the record under this name"`
-	Role policy.Role `json:"role" enum:"admin,operator,viewer,prober" doc:"what they are trusted with"`
+	Role policy.Role `json:"role" enum:"admin,operator,viewer,prober,alerter" doc:"what they are trusted with"`
 }
 
 // Token is a token, without what signs in.

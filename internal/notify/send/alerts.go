@@ -72,6 +72,9 @@ func webhookOf(to *resource.AlertmanagerTo, n alert.Notice) webhook4 {
 	if !to.NoResolved {
 		all = slices.Concat(all, n.Ended)
 	}
+	if to.Most > 0 && len(all) > to.Most { // as Alertmanager does: what is left out is not looked at for what all have in common
+		all, m.TruncatedAlerts = all[:to.Most], len(all)-to.Most
+	}
 	var labels, notes []map[string]string
 	for _, a := range all {
 		status := string(alert.Firing)
@@ -82,9 +85,6 @@ func webhookOf(to *resource.AlertmanagerTo, n alert.Notice) webhook4 {
 		m.Alerts = append(m.Alerts, alert4{status, orEmpty(a.Labels), orEmpty(a.Annotations), a.StartsAt, a.EndsAt, a.GeneratorURL, a.ID()})
 	}
 	m.CommonLabels, m.CommonAnnotations, m.GroupLabels = alert.Common(labels...), alert.Common(notes...), orEmpty(m.GroupLabels)
-	if to.Most > 0 && len(m.Alerts) > to.Most {
-		m.Alerts, m.TruncatedAlerts = m.Alerts[:to.Most], len(m.Alerts)-to.Most
-	}
 	return m
 }
 
