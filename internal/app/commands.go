@@ -30,7 +30,7 @@ const databaseEnv = "RINGFENCE_DATABASE"
 
 // Commands are those that run Ringfence itself; the others only speak to its API.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{upCommand(), downCommand(), serverCommand(), dataPlaneCommand(), restoreCommand(), proberCommand(), demoCommand(), drillCommand()}
+	return []*cobra.Command{upCommand(), downCommand(), serverCommand(), dataPlaneCommand(), restoreCommand(), proberCommand(), demoCommand(), drillCommand(), cli.SchemaDatabaseCommands(openSchema)}
 }
 
 func logger(cmd *cobra.Command) *slog.Logger {

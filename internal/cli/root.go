@@ -103,9 +103,25 @@ users ever see it.`,
 	add("look", queryCommand(e))
 	add("look", incidentCommand(e), oncallCommand(e), doraCommand(e))
 	add("run", backupCommand(e), tokenCommand(e))
-	add("run", extra...)
+	for _, c := range extra {
+		if have := topCommand(root, c.Name()); have != nil { // commands that join a family
+			have.AddCommand(c.Commands()...)
+			continue
+		}
+		add("run", c)
+	}
 	root.AddCommand(exitStatusTopic())
 	return root
+}
+
+// topCommand is a command right below the root, nil when there is none of that name.
+func topCommand(root *cobra.Command, name string) *cobra.Command {
+	for _, c := range root.Commands() {
+		if c.Name() == name {
+			return c
+		}
+	}
+	return nil
 }
 
 // DataFolder is the folder of --data.

@@ -17,7 +17,6 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/errs"
-	"github.com/ringfence/ringfence/internal/manifest"
 )
 
 // version is set when a release is built: -ldflags "-X github.com/ringfence/ringfence/internal/cli.version=v1.2.3".
@@ -43,23 +42,6 @@ func versionCommand(e *env) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := map[string]string{"version": Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 			return e.show(cmd, v, func(w io.Writer) { fmt.Fprintf(w, "ringfence %s, %s, %s\n", v["version"], v["go"], v["platform"]) })
-		},
-	}
-}
-
-func schemaCommand(_ *env) *cobra.Command {
-	return &cobra.Command{
-		Use:     "schema",
-		Short:   "Print the JSON Schema of resources, for editors",
-		Example: "  ringfence schema > ringfence.schema.json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, err := manifest.Schema()
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", b)
-			return err
 		},
 	}
 }
