@@ -60,6 +60,9 @@ bench: ## ring lookup, Next, e-process update, event append on both stores
 bench-gateway: build ## the gateway beside nginx, HAProxy, Caddy and kamal-proxy
 	@$(GO) run ./bench/gateway
 
+soak: ## 1,000 switches under mixed load, each old instance killed at once: what is lost
+	@$(GO) run ./test/soak -switches 1000
+
 bench-swap: build ## requests lost in 100 switches of a version, beside kamal-proxy, HAProxy, nginx and Caddy
 	@$(GO) run ./bench/swap -modes kill,graceful
 
@@ -98,4 +101,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap h2spec bench-flags bench-ofrep bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean
