@@ -62,6 +62,7 @@ interrupted; the instances of your services are then stopped. One plane that die
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
 	addFlags(cmd, &c.Flags, &c.FlagsLimits)
 	f.StringVar(&c.Unit, "unit", "local", "name of this unit")
+	addGateway(cmd, &c.Trusted, &c.Access)
 	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it")
 	return cmd
 }
@@ -189,6 +190,7 @@ func dataPlaneCommand() *cobra.Command {
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the health page, metrics and logs")
 	addFlags(cmd, &c.Flags, &c.FlagsLimits)
 	f.StringVar(&c.Environment, "environment", flag.Production, "environment whose flags are served")
+	addGateway(cmd, &c.Trusted, &c.Access)
 	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it, and the other addresses when others shall reach them")
 	f.BoolVar(&c.StopInstances, "stop-instances", false, "stop the instances on a clean end; without, they go on and are adopted at the next start")
 	return cmd

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/accesslog"
 	"github.com/ringfence/ringfence/internal/agent"
 	"github.com/ringfence/ringfence/internal/blob"
 	"github.com/ringfence/ringfence/internal/catalog"
@@ -39,7 +40,9 @@ type DataPlaneConfig struct {
 	Admin     string // address of the health page, metrics and logs
 	Flags     string // address that flags are served on; empty for none
 	FlagsLimits
-	Environment   string   // whose flags; default production
+	Environment   string // whose flags; default production
+	Access        AccessConfig
+	Trusted       []string // addresses of proxies before the gateway
 	TLS           TLSFiles // the gateway speaks TLS with them, and the other addresses when they are not on loopback
 	StopInstances bool     // on a clean end, stop the instances; else they go on and are adopted later
 	Logger        *slog.Logger
@@ -58,6 +61,7 @@ type dataPlane struct {
 	learned *learned
 	faults  faults // of pages' scripts, to be shipped
 	shipper *ship.Shipper
+	access  *accesslog.Log // nil: none is written
 	users   disk
 	saved   uint64 // the changes of users that are on disk
 }
@@ -115,7 +119,17 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	}
 	metrics := prometheus.NewRegistry()
 	d.newRUM(metrics, control)
-	d.gateway = gateway.New(gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.secure, Registry: metrics, Pages: d.rum})
+	o := gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.secure, Registry: metrics, Pages: d.rum}
+	if o.TrustedProxies, err = prefixes(c.Trusted); err != nil {
+		return nil, err
+	}
+	if d.access, err = c.Access.open(c.Logger); err != nil {
+		return nil, err
+	}
+	if d.access != nil {
+		o.Access = gateway.AccessLog{Write: d.access.Write, Sample: c.Access.Sample}
+	}
+	d.gateway = gateway.New(o)
 	if err := d.loadUsers(); err != nil {
 		c.Logger.Warn("the counts of users start again", "err", err)
 	}
@@ -167,6 +181,9 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 		defer answered()
 		return d.gateway.Serve(running, public)
 	})
+	if d.access != nil {
+		group.Go(func() error { return d.access.Run(answering) })
+	}
 	group.Go(func() error { return d.flags.serve(answering) })
 	group.Go(func() error { return d.flags.Run(running) })
 	group.Go(func() error { return d.agent.Run(running) })

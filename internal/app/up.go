@@ -39,12 +39,14 @@ type UpConfig struct {
 	FlagsLimits
 	Metrics MetricsConfig
 	LogLimits
-	Unit   string
-	TLS    TLSFiles // of the gateway
-	Scrape time.Duration
-	Step   time.Duration
-	Out    io.Writer // where the addresses are printed once both planes answer
-	Logger *slog.Logger
+	Unit    string
+	Access  AccessConfig
+	Trusted []string // addresses of proxies before the gateway
+	TLS     TLSFiles // of the gateway
+	Scrape  time.Duration
+	Step    time.Duration
+	Out     io.Writer // where the addresses are printed once both planes answer
+	Logger  *slog.Logger
 
 	doors doors
 }
@@ -61,7 +63,8 @@ func Up(ctx context.Context, c UpConfig) error {
 			return err
 		}
 	}
-	if err := checkURL(c.URL); err != nil {
+	_, trust := prefixes(c.Trusted)
+	if err := errors.Join(checkURL(c.URL), c.Access.check(), trust); err != nil {
 		return err
 	}
 	lock, err := lockFolder(c.Data, "up")
@@ -190,7 +193,10 @@ func (c *UpConfig) dataPlaneArgs() []string {
 	for _, o := range c.Origins {
 		args = append(args, "--flags-origin", o)
 	}
-	return args
+	for _, p := range c.Trusted {
+		args = append(args, "--trusted-proxy", p)
+	}
+	return append(args, c.Access.args()...)
 }
 
 // supervise keeps one plane running until ctx ends, then stops it and waits. Only a first start that fails is an error:

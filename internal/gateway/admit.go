@@ -37,7 +37,8 @@ func (x *exchange) route() bool {
 		t := g.table.Load()
 		rt := t.match(x.r.Host, x.r.URL.Path)
 		if rt == nil {
-			problem(x.w, http.StatusNotFound, notFound, "no service is known for this host and path")
+			x.code = http.StatusNotFound
+			problem(x.w, x.code, notFound, "no service is known for this host and path")
 			return false
 		}
 		if rt != x.rt {

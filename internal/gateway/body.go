@@ -51,7 +51,8 @@ func (b *reqBody) prepare(x *exchange) bool {
 	}
 	rc := http.NewResponseController(x.w)
 	rc.SetReadDeadline(time.Now().Add(x.g.limits.BodyIdle))
-	_, err := io.ReadFull(r.Body, b.small)
+	n, err := io.ReadFull(r.Body, b.small)
+	x.log.in = int64(n)
 	rc.SetReadDeadline(time.Time{})
 	if err != nil {
 		x.code, x.cut = 499, true
@@ -85,6 +86,7 @@ type pump struct {
 	failed  atomic.Bool // the client's part failed; the connection is then aborted
 	done    chan struct{}
 	err     error // valid once done is closed: errTooLarge, errClient or the connection's
+	total   int64 // likewise; bytes that were read
 }
 
 // startPump begins to send the body on c. The response may begin, and even end, before the body does.
@@ -109,7 +111,6 @@ func (p *pump) copy(c *conn, r *http.Request, rc *http.ResponseController, limit
 	defer buffers.Put(buf)
 	const room = 16 // for the size line before a chunk; the end of the buffer keeps two for the one after
 	chunked := r.ContentLength < 0
-	var total int64
 	var renew time.Time
 	for {
 		if now := time.Now(); now.After(renew) {
@@ -124,7 +125,7 @@ func (p *pump) copy(c *conn, r *http.Request, rc *http.ResponseController, limit
 			}
 			p.sentAll.Store(true)
 		}
-		if total += int64(n); limit >= 0 && total > limit {
+		if p.total += int64(n); limit >= 0 && p.total > limit {
 			return errTooLarge
 		}
 		if n > 0 {
@@ -183,5 +184,6 @@ func (p *pump) stop(x *exchange, c *conn) bool {
 		}
 		<-p.done
 	}
+	x.log.in = p.total
 	return p.err == nil
 }

@@ -24,6 +24,7 @@ type exchange struct {
 	sides  []*series // of ramps: what it is counted for besides
 	stream *stream   // set once it is one; the claim is then released
 	head   time.Time
+	log    accessed
 
 	body    reqBody
 	code    int    // what it is counted as; 0: not at all
@@ -51,6 +52,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (x *exchange) run() (cut bool) {
 	defer func() {
 		x.count()
+		x.access()
 		x.unclaim()
 		if cut = x.cut; cut && x.r.ContentLength != 0 && x.r.ProtoMajor == 1 {
 			http.NewResponseController(x.w).SetReadDeadline(longAgo) // else net/http would wait for the body
@@ -102,15 +104,18 @@ func (x *exchange) acceptable() bool {
 	if x.r.ProtoMajor == 2 {
 		if v := decoded(x.r); v != nil {
 			x.g.metrics.refused(v.Reason)
+			x.code = v.Status
 			problem(x.w, v.Status, requestError, v.Detail)
 			return false
 		}
 	}
 	switch {
 	case x.r.Method == http.MethodConnect:
-		problem(x.w, http.StatusNotImplemented, requestDenied, "CONNECT is not supported")
+		x.code = http.StatusNotImplemented
+		problem(x.w, x.code, requestDenied, "CONNECT is not supported")
 	case x.r.URL.Path != "*" && (x.r.URL.Path == "" && x.r.URL.Opaque != "" || x.r.URL.Path != "" && x.r.URL.Path[0] != '/'):
-		problem(x.w, http.StatusBadRequest, requestError, "the request target is not a path")
+		x.code = http.StatusBadRequest
+		problem(x.w, x.code, requestError, "the request target is not a path")
 	default:
 		return true
 	}
@@ -132,6 +137,11 @@ func (x *exchange) serve() {
 			return
 		}
 		ep.inFlight.Add(1)
+		x.log.tries++
+		x.log.instance, x.log.sent = ep.id, x.start
+		if x.g.opts.Access.Write != nil {
+			x.log.sent = time.Now()
+		}
 		out := x.send(ep)
 		ep.inFlight.Add(-1)
 		switch out {

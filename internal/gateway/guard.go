@@ -159,6 +159,7 @@ func (c *guardConn) readHTTP1(p []byte) (int, error) {
 	}
 	c.refusal.Store(v)
 	c.g.metrics.refused(v.Reason)
+	c.g.accessRefused(c.RemoteAddr(), v)
 	c.g.log.Debug("a request was refused", "reason", v.Reason, "peer", c.RemoteAddr())
 	if ok > 0 {
 		return ok, nil

@@ -14,6 +14,7 @@ import (
 type h2body struct {
 	io.ReadCloser
 	taken   atomic.Bool
+	read    atomic.Int64
 	ended   atomic.Bool // read to its end
 	stalled atomic.Bool // the client sent nothing for too long, or broke it off
 	left    int64       // -1: no limit
@@ -45,6 +46,7 @@ func (b *h2body) Read(p []byte) (int, error) {
 	b.taken.Store(true)
 	b.wind()
 	n, err := b.ReadCloser.Read(p)
+	b.read.Add(int64(n))
 	switch {
 	case err == io.EOF:
 		b.ended.Store(true)

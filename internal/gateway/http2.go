@@ -74,6 +74,7 @@ func (x *exchange) sendHTTP2(ep *endpoint) outcome {
 	in.stop()
 	if body != nil {
 		x.body.started = x.body.started || body.taken.Load()
+		x.log.in = body.read.Load()
 	}
 	if err != nil {
 		return x.noHTTP2(ctx, ep, body, err)
@@ -265,6 +266,7 @@ func (x *exchange) copyHTTP2(res *http.Response) error {
 			if _, werr := x.w.Write(buf[:n]); werr != nil {
 				return werr
 			}
+			x.log.out += int64(n)
 			if ferr := rc.Flush(); ferr != nil {
 				return ferr
 			}

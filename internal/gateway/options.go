@@ -18,6 +18,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix       // peers whose X-Forwarded-* are kept and extended
 	TLS            *tls.Config          // Serve speaks TLS with it, HTTP/2 included
 	Limits         Limits
+	Access         AccessLog
 	Pages          Pages // nil: pages are told nothing, and tell nothing
 }
 

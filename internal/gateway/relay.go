@@ -42,6 +42,9 @@ func (t *turn) relay() outcome {
 
 // begin does what comes before the head of every answer of the service.
 func (x *exchange) begin() {
+	if x.g.opts.Access.Write != nil {
+		x.log.answered = time.Now()
+	}
 	x.last.series.users.add(x.user.TargetingKey)
 	for _, s := range x.sides {
 		s.users.add(x.user.TargetingKey)
@@ -87,6 +90,7 @@ func (t *turn) copyLength(n int64) error {
 			return err
 		}
 		c.br.Discard(len(b))
+		t.x.log.out += int64(len(b))
 		n -= int64(len(b))
 	}
 	if n == 0 {
@@ -133,6 +137,7 @@ func (t *turn) copyStream(src io.Reader) error {
 			if _, werr := t.x.w.Write(buf[:n]); werr != nil {
 				return werr
 			}
+			t.x.log.out += int64(n)
 		}
 		if err == io.EOF {
 			return nil

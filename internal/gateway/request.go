@@ -133,11 +133,7 @@ func (x *exchange) appendForwarded(b []byte, trusted bool) []byte {
 		b = appendField(b, "X-Forwarded-Proto", x.scheme())
 	}
 	b = append(b, "X-Request-Id: "...)
-	if id := r.Header.Get("X-Request-Id"); id != "" && len(id) <= 128 {
-		b = append(b, id...)
-	} else {
-		b = appendID(b)
-	}
+	b = x.appendRequestID(b)
 	return append(b, "\r\n"...)
 }
 

@@ -71,13 +71,16 @@ func (w *world) turn(ctx context.Context) error {
 	for _, s := range services {
 		w.gateway.SetEndpoints(s.Name, next.version, []fleet.Endpoint{{Service: s.Name, Version: next.version, ID: next.version, Address: next.address}})
 	}
+	left := time.Now() // its streams' time runs from now on, also while the switch waits for slow clients
+	if old != nil {
+		w.note(old.version, ending{left: left})
+	}
 	if err := w.gateway.Apply(ctx, services); err != nil {
 		return err
 	}
 	if old == nil {
 		return nil
 	}
-	left := time.Now()
 	for _, s := range services {
 		select {
 		case <-w.gateway.Drained(s.Name, old.version):
@@ -89,7 +92,6 @@ func (w *world) turn(ctx context.Context) error {
 		w.kills++
 		return w.kill(old, left)
 	}
-	w.note(old.version, ending{left: left})
 	w.later.Go(func() {
 		time.Sleep(2 * streamTimeout) // the time that its streams have, and the time over which they are closed
 		_ = w.kill(old, left)
