@@ -75,8 +75,14 @@ bench-flags: ## flag evaluation beside flagd's, GO Feature Flag's and LaunchDark
 bench-ofrep: ## single evaluations by OFREP beside other servers: make bench-ofrep SERVERS="http://127.0.0.1:8016 http://127.0.0.1:9016"
 	@$(GO) run ./bench/ofrep $(SERVERS)
 
-bench-monitor: ## metrics: taking in, memory and queries beside Prometheus of the same version, its packages in process
-	@cd bench/monitor && $(GO) run .
+# The server of the version whose packages go.mod names, without service discovery of clouds and without pages.
+bin/prometheus: bench/prometheus/go.mod bench/prometheus/go.sum
+	@cd bench/prometheus && $(GO) build -tags remove_all_sd -o ../../bin/prometheus github.com/prometheus/prometheus/cmd/prometheus
+
+prometheus: bin/prometheus ## bin/prometheus, the server that ours is compared with; some minutes the first time
+
+bench-monitor: build bin/prometheus ## metrics: taking in, memory and queries beside a Prometheus server of the same version
+	@$(GO) run ./bench/monitor
 
 bench-streams: build ## how soon an off switch reaches 10,000 open streams
 	@$(GO) run ./bench/streams
@@ -101,4 +107,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean
