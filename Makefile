@@ -84,6 +84,9 @@ prometheus: bin/prometheus ## bin/prometheus, the server that ours is compared w
 bench-monitor: build bin/prometheus ## metrics: taking in, memory and queries beside a Prometheus server of the same version
 	@$(GO) run ./bench/monitor
 
+compliance: build bin/prometheus ## PromQL cases of a checkout of prometheus/compliance, against Ringfence beside Prometheus: make compliance DIR=…
+	@$(GO) run ./bench/compliance -checkout $(abspath $(DIR))
+
 bench-streams: build ## how soon an off switch reaches 10,000 open streams
 	@$(GO) run ./bench/streams
 
@@ -107,4 +110,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean

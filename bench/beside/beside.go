@@ -258,3 +258,6 @@ func (s *Server) Live() (float64, error) {
 	}
 	return float64(got[0].Values[0].Value), nil
 }
+
+// Token is what the server is signed in with; empty: it wants none.
+func (s *Server) Token() string { return s.token }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/klauspost/compress/snappy"
@@ -22,82 +21,80 @@ const (
 	batch   = 2000 // samples of one request, as Prometheus sends them
 	senders = 4    // connections
 	every   = 15 * time.Second
+	paced   = 16 // rounds at an ordinary pace, faster than that of the samples' own times so that nobody waits for minutes
+	pace    = 3 * time.Second
+	asked   = 15
 )
 
-// start starts one side over what it finds.
-type start func(beside.Seed) (*beside.Server, error)
-
-func measure(begin start, series, rounds int) (result, error) {
-	taken, err := with(begin, nil, func(s *beside.Server) (result, error) { return take(s, series, rounds) })
-	if err != nil {
-		return nil, err
-	}
-	end := time.Now().Truncate(time.Minute)
-	asked, err := with(begin, func(folder string) error { return day(folder, end) }, func(s *beside.Server) (result, error) { return ask(s, end) })
-	maps.Copy(taken, asked)
-	return taken, err
-}
-
-// with hands a new server to use and ends it.
-func with(begin start, seed beside.Seed, use func(*beside.Server) (result, error)) (r result, err error) {
-	s, err := begin(seed)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if stop := s.Stop(); err == nil {
-			err = stop
-		}
-	}()
-	return use(s)
-}
-
-// take sends series. Their making is not measured; what they cost in memory is.
-func take(s *beside.Server, series, rounds int) (result, error) {
-	bodies := encode(series, rounds, time.Now().Add(-time.Duration(rounds)*every).Truncate(time.Second))
-	before, err := s.Memory()
-	if err != nil {
-		return nil, err
-	}
-	if err := send(s, bodies, 0, 1); err != nil {
-		return nil, err
-	}
-	cpu, err := s.CPU()
-	if err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	if err := send(s, bodies, 1, rounds); err != nil {
-		return nil, err
-	}
-	wall := time.Since(began)
-	used, err := s.CPU()
-	if err != nil {
-		return nil, err
-	}
-	after, err := s.Memory()
-	if err != nil {
-		return nil, err
-	}
-	live, err := s.Live()
-	n := float64(series * (rounds - 1))
-	return result{"taken": n / wall.Seconds(), "cpu": n / (used - cpu).Seconds(), "memory": float64(after-before) / float64(series), "live": live / float64(series)}, err
-}
-
-// send sends rounds, each series in the order of time.
-func send(s *beside.Server, bodies [][][]byte, from, to int) error {
-	group, ctx := errgroup.WithContext(context.Background())
-	for n := range senders {
-		group.Go(func() error {
-			for _, round := range bodies[from:to] {
-				for i := n; i < len(round); i += senders {
-					if err := s.Write(ctx, round[i]); err != nil {
-						return err
-					}
-				}
-			}
-			return nil
+// take sends series, as fast as they are taken and then at an ordinary pace, and looks at memory after that: what a server has in it
+// right after a storm depends on when it last collected garbage. The first samples, by which series are made, are not timed.
+func take(p pair, series, rounds int) (r [2]result, err error) {
+	all := rounds + paced + 1
+	bodies := encode(series, all, time.Now().Add(-time.Duration(all)*every).Truncate(time.Second))
+	var before [2]int64
+	var cpu, wall [2]time.Duration
+	send := func(n int) error {
+		return p.turns(n, func(side int, s *beside.Server) error {
+			began := time.Now()
+			err := send(s, bodies[n])
+			wall[side] += time.Since(began)
+			return err
 		})
+	}
+	if err := p.turns(0, func(side int, s *beside.Server) (err error) {
+		before[side], err = s.Memory()
+		return err
+	}); err != nil {
+		return r, err
+	}
+	if err := send(0); err != nil {
+		return r, err
+	}
+	if err := p.turns(0, func(side int, s *beside.Server) (err error) {
+		cpu[side], err = s.CPU()
+		return err
+	}); err != nil {
+		return r, err
+	}
+	wall = [2]time.Duration{}
+	for n := range rounds {
+		if err := send(1 + n); err != nil {
+			return r, err
+		}
+	}
+	n := float64(series * rounds)
+	if err := p.turns(0, func(side int, s *beside.Server) error {
+		used, err := s.CPU()
+		r[side] = result{"taken": n / wall[side].Seconds(), "cpu": n / (used - cpu[side]).Seconds()}
+		return err
+	}); err != nil {
+		return r, err
+	}
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	for n := range paced {
+		if err := send(1 + rounds + n); err != nil {
+			return r, err
+		}
+		<-tick.C
+	}
+	return r, p.turns(0, func(side int, s *beside.Server) error {
+		after, err := s.Memory()
+		if err != nil {
+			return err
+		}
+		live, err := s.Live()
+		r[side]["memory"], r[side]["live"] = float64(after-before[side])/float64(series), live/float64(series)
+		return err
+	})
+}
+
+// send sends the requests of a round.
+func send(s *beside.Server, round [][]byte) error {
+	group, ctx := errgroup.WithContext(context.Background())
+	group.SetLimit(senders)
+	for _, body := range round {
+		group.Go(func() error { return s.Write(ctx, body) })
 	}
 	return group.Wait()
 }
@@ -160,28 +157,34 @@ func day(folder string, end time.Time) error {
 }
 
 // ask asks for that day, by the best of some times.
-func ask(s *beside.Server, end time.Time) (result, error) {
-	if err := s.Settle(); err != nil {
-		return nil, err
+func ask(p pair, end time.Time) (r [2]result, err error) {
+	if err := p.turns(0, func(_ int, s *beside.Server) error { return s.Settle() }); err != nil {
+		return r, err
 	}
-	r := result{}
+	r = [2]result{{}, {}}
 	for _, q := range []struct {
 		name, expr string
 		lines      int
 	}{{"sum", `sum by (service) (rate(requests_total[5m]))`, 1}, {"each", `rate(requests_total[5m])`, daySeries}, {"raw", `requests_total`, daySeries}} {
-		for range 7 {
-			began := time.Now()
-			raw, err := s.Range(q.expr, end.Add(-dayPoints*time.Minute), end, 5*time.Minute)
-			took := time.Since(began).Seconds() * 1000
+		for n := range asked {
+			err := p.turns(n, func(side int, s *beside.Server) error {
+				began := time.Now()
+				raw, err := s.Range(q.expr, end.Add(-dayPoints*time.Minute), end, 5*time.Minute)
+				took := time.Since(began).Seconds() * 1000
+				if err != nil {
+					return err
+				}
+				var got model.Matrix
+				if err := json.Unmarshal(raw, &got); err != nil || len(got) != q.lines || len(got[0].Values) < 280 {
+					return fmt.Errorf("%s: %d lines, %w", q.expr, len(got), err)
+				}
+				if best := r[side][q.name]; best == 0 || took < best {
+					r[side][q.name] = took
+				}
+				return nil
+			})
 			if err != nil {
-				return nil, err
-			}
-			var got model.Matrix
-			if err := json.Unmarshal(raw, &got); err != nil || len(got) != q.lines || len(got[0].Values) < 280 {
-				return nil, fmt.Errorf("%s: %d lines, %w", q.expr, len(got), err)
-			}
-			if r[q.name] == 0 || took < r[q.name] {
-				r[q.name] = took
+				return r, err
 			}
 		}
 	}
