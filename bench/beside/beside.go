@@ -245,16 +245,30 @@ func (s *Server) Settle() error {
 	return errors.New("the server does not come to rest within a minute")
 }
 
-// Live is the size of the heap that lives, as of the last collection, by what the server scrapes of itself.
-func (s *Server) Live() (float64, error) {
-	time.Sleep(2 * selfScrape)
-	raw, err := s.Range(`max(go_memstats_next_gc_bytes / (1 + go_gc_gogc_percent / 100))`, time.Now(), time.Now(), time.Second)
+// Live is the size of the heap that lives, as of the last collection, by what the server scrapes of itself. It waits for a collection
+// after some time; one comes every two minutes at the latest.
+func (s *Server) Live(since time.Time) (float64, error) {
+	for end := time.Now().Add(3 * time.Minute); time.Now().Before(end); time.Sleep(selfScrape) {
+		collected, err := s.number(`max(go_memstats_last_gc_time_seconds)`)
+		if err != nil {
+			return 0, err
+		}
+		if collected > float64(since.UnixMilli())/1000 {
+			return s.number(`max(go_memstats_next_gc_bytes / (1 + go_gc_gogc_percent / 100))`)
+		}
+	}
+	return 0, errors.New("the server collects no garbage")
+}
+
+// number is the one number that a question gives now; 0 when there is none yet.
+func (s *Server) number(query string) (float64, error) {
+	raw, err := s.Range(query, time.Now(), time.Now(), time.Second)
 	if err != nil {
 		return 0, err
 	}
 	var got model.Matrix
-	if err := json.Unmarshal(raw, &got); err != nil || len(got) != 1 {
-		return 0, fmt.Errorf("the server does not tell of its heap: %s, %w", raw, err)
+	if err := json.Unmarshal(raw, &got); err != nil || len(got) == 0 {
+		return 0, err
 	}
 	return float64(got[0].Values[0].Value), nil
 }

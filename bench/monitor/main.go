@@ -24,8 +24,8 @@ var rows = []struct {
 }{
 	{"taken", "samples a second, remote write 2.0", "at least 0.9"},
 	{"cpu", "samples per CPU-second of the server", "at least 0.9"},
-	{"memory", "bytes of memory per series", "at most 1.1"},
-	{"live", "of these, bytes of live heap", ""},
+	{"live", "bytes of live heap per series", "at most 1.1"},
+	{"memory", "bytes of the machine's memory per series", "at most 1.1"},
 	{"sum", "ms, sum of rates of 1,000 series over 24 h", "at most 1.0"},
 	{"each", "ms, rates of 1,000 series over 24 h, each", "at most 1.0"},
 	{"raw", "ms, 24 h of 1,000 series, each, as they are", "at most 1.0"},

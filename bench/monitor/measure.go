@@ -21,17 +21,18 @@ const (
 	batch   = 2000 // samples of one request, as Prometheus sends them
 	senders = 4    // connections
 	every   = 15 * time.Second
-	paced   = 16 // rounds at an ordinary pace, faster than that of the samples' own times so that nobody waits for minutes
+	paced   = 6 // rounds at an ordinary pace, faster than that of the samples' own times so that nobody waits for minutes
 	pace    = 3 * time.Second
 	asked   = 15
 )
 
-// take sends series, as fast as they are taken and then at an ordinary pace, and looks at memory after that: what a server has in it
-// right after a storm depends on when it last collected garbage. The first samples, by which series are made, are not timed.
+// take sends series, as fast as they are taken and then at an ordinary pace, and looks at memory once garbage was collected after that:
+// what a server has in it right after a storm depends on when it did that last. The first samples, by which series are made, are not timed.
 func take(p pair, series, rounds int) (r [2]result, err error) {
 	all := rounds + paced + 1
 	bodies := encode(series, all, time.Now().Add(-time.Duration(all)*every).Truncate(time.Second))
 	var before [2]int64
+	var base [2]float64
 	var cpu, wall [2]time.Duration
 	send := func(n int) error {
 		return p.turns(n, func(side int, s *beside.Server) error {
@@ -42,6 +43,9 @@ func take(p pair, series, rounds int) (r [2]result, err error) {
 		})
 	}
 	if err := p.turns(0, func(side int, s *beside.Server) (err error) {
+		if base[side], err = s.Live(time.Time{}); err != nil {
+			return err
+		}
 		before[side], err = s.Memory()
 		return err
 	}); err != nil {
@@ -78,13 +82,14 @@ func take(p pair, series, rounds int) (r [2]result, err error) {
 		}
 		<-tick.C
 	}
+	ended := time.Now()
 	return r, p.turns(0, func(side int, s *beside.Server) error {
-		after, err := s.Memory()
+		live, err := s.Live(ended)
 		if err != nil {
 			return err
 		}
-		live, err := s.Live()
-		r[side]["memory"], r[side]["live"] = float64(after-before[side])/float64(series), live/float64(series)
+		after, err := s.Memory()
+		r[side]["memory"], r[side]["live"] = float64(after-before[side])/float64(series), (live-base[side])/float64(series)
 		return err
 	})
 }

@@ -28,9 +28,9 @@ const (
 // databaseEnv holds the database's URL where it should not be an argument, as it may hold a password.
 const databaseEnv = "RINGFENCE_DATABASE"
 
-// Commands are those that run Ringfence itself; the others only speak to its API.
+// Commands are those that run Ringfence itself, or a part of it; the others only speak to its API.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{upCommand(), downCommand(), serverCommand(), dataPlaneCommand(), restoreCommand(), proberCommand(), demoCommand(), drillCommand(), cli.SchemaDatabaseCommands(openSchema)}
+	return []*cobra.Command{upCommand(), downCommand(), serverCommand(), dataPlaneCommand(), restoreCommand(), proberCommand(), demoCommand(), drillCommand(), alertTestCommand(), cli.SchemaDatabaseCommands(openSchema)}
 }
 
 func logger(cmd *cobra.Command) *slog.Logger {

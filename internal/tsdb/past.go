@@ -60,7 +60,7 @@ func (p *Past) target(target map[string]string) *ingest {
 
 // Declare sets the rules that are evaluated, every step.
 func (p *Past) Declare(set resource.AlertRules, step time.Duration) error {
-	groups, err := groupsOf(set)
+	groups, err := RuleGroups(set)
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ type loader struct{ r *Rules }
 func (l loader) Load(name string, _ bool, _ model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	groups, err := groupsOf(l.r.sets[name])
+	groups, err := RuleGroups(l.r.sets[name])
 	if err != nil {
 		return nil, []error{err}
 	}
@@ -164,8 +164,8 @@ func (l loader) Load(name string, _ bool, _ model.ValidationScheme) (*rulefmt.Ru
 
 func (l loader) Parse(query string) (parser.Expr, error) { return l.r.db.parser.ParseExpr(query) }
 
-// groupsOf are rules in Prometheus' own types.
-func groupsOf(set resource.AlertRules) (*rulefmt.RuleGroups, error) {
+// RuleGroups are rules in Prometheus' own types.
+func RuleGroups(set resource.AlertRules) (*rulefmt.RuleGroups, error) {
 	var bad error
 	dur := func(s string) model.Duration {
 		if s == "" || s == "0" {
@@ -222,7 +222,7 @@ func CheckRules(set resource.AlertRules) []resource.Problem {
 		problems = append(problems, resource.Problem{Path: path, Msg: err.Error(), Expected: expected})
 	}
 	p := parser.NewParser(parser.Options{})
-	groups, err := groupsOf(set)
+	groups, err := RuleGroups(set)
 	if err != nil {
 		add("spec.groups", "durations", err)
 		return problems

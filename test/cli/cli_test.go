@@ -3,8 +3,10 @@ package cli
 
 import (
 	"flag"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +36,28 @@ func TestPostgres(t *testing.T) {
 	}
 	t.Cleanup(server.Stop)
 	run(t, filepath.Join("testdata", "postgres"), "DATABASE="+server.Address("scripts"), "DATABASE2="+server.Address("more"))
+}
+
+// TestPrometheus runs the sessions with a Prometheus server, the one that make prometheus builds.
+func TestPrometheus(t *testing.T) {
+	folder, err := filepath.Abs(filepath.Join(sandbox.Root, "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(folder, "prometheus")); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("there is no bin/prometheus; build it with: make prometheus")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") // an address that nobody has; it has no way to say which it took itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run(t, filepath.Join("testdata", "prometheus"), "METRICS="+l.Addr().String(), "PATH="+strings.Join([]string{programs, folder, os.Getenv("PATH")}, string(os.PathListSeparator)))
 }
 
 func run(t *testing.T, dir string, env ...string) {
