@@ -77,6 +77,18 @@ type Route struct {
 	MaxBodyBytes  int64             `json:"maxBodyBytes,omitempty" doc:"largest request body; default 64 MiB, -1 for no limit"`
 	StreamTimeout Dur               `json:"streamTimeout,omitempty" doc:"how long WebSockets, event streams and gRPC streams may go on after their version left; default 5m"`
 	RUM           *RUM              `json:"rum,omitempty" doc:"its pages tell how they are for their users; default not"`
+	Account       *Account          `json:"account,omitempty" doc:"whose requests they are: bad minutes are counted for each account; default not"`
+}
+
+// Account says to which account, a customer or a tenant, a request belongs; the first source present is taken.
+type Account struct {
+	Header    string `json:"header,omitempty" doc:"a request header"`
+	Cookie    string `json:"cookie,omitempty" doc:"a cookie"`
+	Query     string `json:"query,omitempty" doc:"a query parameter"`
+	JWT       string `json:"jwt,omitempty" doc:"a claim of the bearer token, which is read but not verified"`
+	Attribute string `json:"attribute,omitempty" doc:"an attribute that the route declares, or targetingKey"`
+	Hash      bool   `json:"hash,omitempty" doc:"keep a keyed hash in place of the account's name"`
+	SlowOver  Dur    `json:"slowOver,omitempty" doc:"requests that take longer are bad for their account; default 1s"`
 }
 
 // RUM is what pages tell of how they are for their users: real-user monitoring.
@@ -191,4 +203,34 @@ type UserCount struct {
 // Endpoint is a ready instance that the gateway may send requests to.
 type Endpoint struct {
 	Service, Version, ID, Address string
+}
+
+// AccountMinute is how the accounts of a service fared at one gateway in one minute.
+type AccountMinute struct {
+	Service  string         `json:"service" maxLength:"63" doc:"name of the service"`
+	Minute   int64          `json:"minute" doc:"when it began, in minutes since 1970"`
+	Boot     string         `json:"boot" maxLength:"40" doc:"which life of the gateway counted it: what the same one says of the same minute counts once"`
+	Requests int64          `json:"requests" minimum:"0" doc:"of all accounts"`
+	Bad      int64          `json:"bad" minimum:"0" doc:"of these, failed or slow"`
+	Accounts []AccountCount `json:"accounts" maxItems:"1024" doc:"those with most trouble, and most requests, first"`
+}
+
+// AccountCount is how the requests of one account went.
+type AccountCount struct {
+	ID       string         `json:"id" maxLength:"256"`
+	Requests int64          `json:"requests" minimum:"0"`
+	Failed   int64          `json:"failed,omitempty" minimum:"0"`
+	Slow     int64          `json:"slow,omitempty" minimum:"0" doc:"of those that did not fail"`
+	Missed   int64          `json:"missed,omitempty" minimum:"0" doc:"weight of its requests that may have been missed, where a good one weighs 1"`
+	Where    []AccountWhere `json:"where,omitempty" maxItems:"32" doc:"where its bad requests were"`
+}
+
+// Bad is how many failed or were slow.
+func (c AccountCount) Bad() int64 { return c.Failed + c.Slow }
+
+// AccountWhere is how many bad requests were in a version and ring.
+type AccountWhere struct {
+	Version string `json:"version" maxLength:"200"`
+	Ring    string `json:"ring" maxLength:"200"`
+	Bad     int64  `json:"bad" minimum:"0"`
 }

@@ -19,6 +19,9 @@
 // requests of its service: for the side of the trial that its user is on, by the same function that answers the flag. A route
 // without such ramps pays nothing for them.
 //
+// Where the route says to which account a request belongs, it is counted for that account and minute, too: those with most
+// trouble of a bounded number (see account.Sketch), which are told minute by minute and are in no metric.
+//
 // Answers of the gateway's own carry Proxy-Status (RFC 9209), and those of them that are the fault of the service or
 // of the gateway are counted in ringfence_gateway_failures_total.
 package gateway

@@ -256,6 +256,9 @@ func (x *exchange) count() {
 	if x.stream != nil {
 		took = x.head.Sub(x.start)
 	}
+	if x.rt.account != nil {
+		x.countAccount(took)
+	}
 	x.last.series.done(x.code, took)
 	x.note(took)
 	for _, s := range x.sides {

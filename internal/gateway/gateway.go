@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,8 @@ type Gateway struct {
 	ramps    map[string]*ramp    // by the flag's name
 	loaded   map[string][]string // by service: the exposure that loaded users were counted under
 	userTurn int64
+	accounts map[string]*accountCounts // by service
+	boot     string                    // names this life of the gateway
 
 	userChanges atomic.Uint64
 }
@@ -55,7 +58,7 @@ func New(o Options) *Gateway {
 	g := &Gateway{
 		unit: o.Unit, log: o.Logger, limits: o.Limits, opts: o, trusted: o.TrustedProxies,
 		versions: map[versionKey]*version{}, users: map[seriesKey]*userSet{}, left: map[fleet.Endpoint]*endpoint{},
-		loaded: map[string][]string{},
+		loaded: map[string][]string{}, accounts: map[string]*accountCounts{}, boot: strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
 	g.metrics = newMetrics(o.Registry, o.Unit, g)
 	g.table.Store(newTable())
@@ -93,6 +96,7 @@ func (g *Gateway) Apply(ctx context.Context, services []fleet.Service) error {
 		g.restartUsers(before.services[name], r) // before the new generation shows: its counts are none of the old
 		r.counted.Store(g.countedFor(r))
 	}
+	g.keepAccounts(t)
 	g.claim.Lock()
 	g.table.Store(t)
 	g.claim.Unlock()

@@ -36,7 +36,8 @@ type route struct {
 	timeout       time.Duration
 	maxBody       int64 // -1: no limit
 	streamTimeout time.Duration
-	rum           *fleet.RUM // nil: its pages tell nothing
+	rum           *fleet.RUM   // nil: its pages tell nothing
+	account       *accountRule // nil: requests are counted for no account
 }
 
 // target is where a ring's requests go, with the counters that they move.
@@ -147,7 +148,7 @@ func newRoute(s fleet.Service) (*route, error) {
 	}
 	r := &route{
 		service: s.Name, generation: s.Generation, declared: rt.Attributes, strip: rt.StripPath, key: rt.TargetingKey, rings: rings,
-		prefix: strings.TrimRight(rt.Path, "/"), rum: rt.RUM, h2c: rt.Protocol == "h2c",
+		prefix: strings.TrimRight(rt.Path, "/"), rum: rt.RUM, account: newAccountRule(rt), h2c: rt.Protocol == "h2c",
 		timeout: rt.Timeout.D(defaultTimeout), streamTimeout: rt.StreamTimeout.D(defaultStreamTimeout), maxBody: rt.MaxBodyBytes,
 	}
 	if r.maxBody == 0 {

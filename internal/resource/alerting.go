@@ -11,6 +11,9 @@ import (
 	"github.com/ringfence/ringfence/internal/fleet"
 )
 
+// CustomerAlerts are those of one account, and of several, of a service whose route says which there are.
+var CustomerAlerts = []string{"CustomerHurt", "CustomersHurt"}
+
 // BuiltInAlerts are the alerts that watch every service without being declared, AllAlerts is all of them.
 var BuiltInAlerts = []string{"ErrorsBurn", "LatencyBurn", "ErrorsBurnSlowly", "LatencyBurnSlowly", "TrafficDrop", "NoInstanceReady", "InstanceHangs", "CrashLooping", "MemoryLeak", "FilesRunOut", "ServiceNotMeasured", "BrowserErrors"}
 

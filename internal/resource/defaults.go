@@ -34,7 +34,30 @@ func (s Service) Defaults() Service {
 	or(&s.Route.Timeout, fleet.Dur(time.Minute))
 	or(&s.Route.MaxBodyBytes, 64<<20)
 	or(&s.Route.StreamTimeout, fleet.Dur(5*time.Minute))
+	if s.Route.Account != nil {
+		account := *s.Route.Account
+		or(&account.SlowOver, fleet.Dur(time.Second))
+		s.Route.Account = &account
+		customers := Customers{}
+		if s.Customers != nil {
+			customers = *s.Customers
+		}
+		customers = customers.Defaults()
+		s.Customers = &customers
+	}
 	return s
+}
+
+// Defaults returns c with every default filled in.
+func (c Customers) Defaults() Customers {
+	or(&c.Objective, 99.9)
+	or(&c.BadShare, 5)
+	or(&c.MinBad, 2)
+	or(&c.MinRequests, 5)
+	or(&c.Minutes, 3)
+	or(&c.Of, max(10, c.Minutes))
+	or(&c.Accounts, 3)
+	return c
 }
 
 // HotfixShorter is by how much a hotfix bakes shorter where a ring does not say.

@@ -69,6 +69,18 @@ type Service struct {
 	Runbook   string      `json:"runbook,omitempty" maxLength:"2000" doc:"address of the page that says what to do when it hurts; alerts name it"`
 	Impact    string      `json:"impact,omitempty" maxLength:"500" doc:"what users notice when it hurts, in a sentence; alerts name it"`
 	AlertsOff []string    `json:"alertsOff,omitempty" maxItems:"50" doc:"built-in alerts that do not watch it, such as TrafficDrop, or * for none of them"`
+	Customers *Customers  `json:"customers,omitempty" doc:"what each account may expect, when route.account says which there are"`
+}
+
+// Customers is what each account of a service may expect, and when it is told that one does not get it.
+type Customers struct {
+	Objective   float64 `json:"objective,omitempty" minimum:"50" maximum:"99.999" doc:"percent of its minutes within 28 days that are to be good; default 99.9"`
+	BadShare    float64 `json:"badShare,omitempty" minimum:"0.01" maximum:"100" doc:"a minute is bad when so many percent of its requests failed or were slow; default 5"`
+	MinBad      int     `json:"minBad,omitempty" minimum:"1" maximum:"10000" doc:"and at least so many were; default 2"`
+	MinRequests int     `json:"minRequests,omitempty" minimum:"1" maximum:"10000" doc:"minutes with fewer requests are neither good nor bad; default 5"`
+	Minutes     int     `json:"minutes,omitempty" minimum:"1" maximum:"15" doc:"an account is hurt when so many of its last minutes were bad; default 3"`
+	Of          int     `json:"of,omitempty" minimum:"1" maximum:"15" doc:"how many last minutes; default 10"`
+	Accounts    int     `json:"accounts,omitempty" minimum:"2" maximum:"1000" doc:"so many hurt accounts are one alert together; default 3"`
 }
 
 // Metrics says where an instance tells its own metrics, in Prometheus' text or protobuf format or as OpenMetrics.

@@ -72,13 +72,15 @@ func (p *problems) service(s *Service) {
 	p.name(s.Plan, "spec.plan")
 	p.units(s)
 	for i, name := range s.AlertsOff {
-		p.need(name == AllAlerts || slices.Contains(BuiltInAlerts, name), item("spec.alertsOff", i), "* or one of "+strings.Join(BuiltInAlerts, ", "), "there is no built-in alert %q", clip(name))
+		known := append(BuiltInAlerts[:len(BuiltInAlerts):len(BuiltInAlerts)], CustomerAlerts...)
+		p.need(name == AllAlerts || slices.Contains(known, name), item("spec.alertsOff", i), "* or one of "+strings.Join(known, ", "), "there is no built-in alert %q", clip(name))
 	}
 	p.names(s.DependsOn, "spec.dependsOn") // services outside Ringfence too, so that it need not be declared
 	p.need(s.Runbook == "" || strings.HasPrefix(s.Runbook, "https://") || strings.HasPrefix(s.Runbook, "http://"), "spec.runbook", "an address such as https://wiki.example/shop", "%q is none", clip(s.Runbook))
 	if s.Peak != nil {
 		p.window(s.Peak, "spec.peak")
 	}
+	p.customers(s)
 	p.within(s.Drain, 24*time.Hour, "spec.drain")
 	p.within(s.StopGrace, time.Hour, "spec.stopGrace")
 }
@@ -212,6 +214,7 @@ func (p *problems) route(r *fleet.Route) {
 			p.need(f != "" && len(f) <= 200 && printable(f) && !strings.ContainsAny(f, ",;\"="), item("spec.route.rum.flags", i), "the key of a flag", "got %q", clip(f))
 		}
 	}
+	p.account(r)
 	p.within(r.Timeout, 24*time.Hour, "spec.route.timeout")
 	p.need(r.MaxBodyBytes >= -1, "spec.route.maxBodyBytes", "a number of bytes, or -1 for no limit", "got %d", r.MaxBodyBytes)
 }
@@ -222,6 +225,34 @@ func (p *problems) source(s fleet.Source, path string) {
 		ok := f.v == "" || tokenRE.MatchString(f.v) || free && len(f.v) <= 256 && printable(f.v)
 		p.need(ok, field(path, f.name), tokenWords, "got %q", clip(f.v))
 	}
+}
+
+// account wants a source: a route that names none would count nobody in silence.
+func (p *problems) account(r *fleet.Route) {
+	a := r.Account
+	if a == nil {
+		return
+	}
+	at := "spec.route.account"
+	source := fleet.Source{Header: a.Header, Cookie: a.Cookie, Query: a.Query, JWT: a.JWT}
+	p.need(source != fleet.Source{} || a.Attribute != "", at, "a header, cookie, query, jwt or attribute to read it from", "names no source")
+	p.source(source, at)
+	if a.Attribute != "" {
+		_, declared := r.Attributes[a.Attribute]
+		p.need(declared || a.Attribute == "targetingKey", at+".attribute", "targetingKey, or a name under spec.route.attributes", "the route declares no attribute %q", clip(a.Attribute))
+		p.need(source == fleet.Source{}, at+".attribute", "either an attribute or other sources", "stands next to others")
+	}
+	p.within(a.SlowOver, time.Hour, at+".slowOver")
+}
+
+func (p *problems) customers(s *Service) {
+	if s.Customers == nil {
+		return
+	}
+	p.need(s.Route.Account != nil, "spec.customers", "spec.route.account, such as {header: X-Tenant}", "nothing says to which account a request belongs")
+	c := s.Customers.Defaults()
+	p.need(c.Minutes <= c.Of, "spec.customers.minutes", fmt.Sprintf("at most of, which is %d", c.Of), "%d is more", c.Minutes)
+	p.need(c.MinBad <= c.MinRequests, "spec.customers.minBad", fmt.Sprintf("at most minRequests, which is %d", c.MinRequests), "%d is more", c.MinBad)
 }
 
 func validHost(h string) bool {
