@@ -408,3 +408,43 @@ func TestARestartServesWhatItCan(t *testing.T) {
 		})
 	}
 }
+
+// ledger takes minutes when it is there, and refuses those of a service.
+type ledger struct {
+	away  bool
+	takes []fleet.AccountMinute
+}
+
+func (l *ledger) TellAccounts(_ context.Context, _ string, minutes []fleet.AccountMinute) error {
+	if l.away {
+		return errs.E(errs.Unavailable, "away")
+	}
+	if minutes[0].Service == "wrong" {
+		return errs.E(errs.Invalid, "wrong")
+	}
+	l.takes = append(l.takes, minutes...)
+	return nil
+}
+
+type counted []fleet.AccountMinute
+
+func (c *counted) AccountMinutes(time.Time) []fleet.AccountMinute { return *c }
+func (c *counted) AccountsTold(told []fleet.AccountMinute)        { *c = (*c)[len(told):] }
+
+func TestAccountsAreToldUntilTaken(t *testing.T) {
+	a := New(Options{Unit: "local", Logger: slog.New(slog.DiscardHandler)})
+	from, to := &counted{}, &ledger{away: true}
+	for i := range accountsBatch {
+		*from = append(*from, fleet.AccountMinute{Service: "wrong", Minute: int64(i)})
+	}
+	*from = append(*from, fleet.AccountMinute{Service: "shop", Minute: 9})
+	a.tellAccounts(t.Context(), from, to)
+	if len(*from) != accountsBatch+1 {
+		t.Fatalf("%d minutes are left, though nobody took one", len(*from))
+	}
+	to.away = false
+	a.tellAccounts(t.Context(), from, to)
+	if len(*from) != 0 || len(to.takes) != 1 || to.takes[0].Minute != 9 {
+		t.Fatalf("%d are left, %+v were taken", len(*from), to.takes)
+	}
+}

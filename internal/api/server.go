@@ -31,6 +31,7 @@ type Options struct {
 	Pager     Pager
 	AlertNews AlertNews
 	SLOs      SLOs
+	Customers Customers // nil: accounts are not counted
 	Probes    Probes
 	Probing   Probing
 	Usage     Usage
@@ -97,6 +98,7 @@ func New(o Options) (*Server, error) {
 	s.alerts()
 	s.alertmanager()
 	s.slos()
+	s.customers()
 	s.probes()
 	s.rum()
 	s.logStore()

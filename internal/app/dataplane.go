@@ -56,6 +56,7 @@ type dataPlane struct {
 	gateway *gateway.Gateway
 	runtime *workload.Runtime
 	agent   *agent.Agent
+	control *client.Client
 	flags   *flagPlane
 	rum     *rum.Intake
 	learned *learned
@@ -150,6 +151,7 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	if err := metrics.Register(d.runtime.Collector(c.Unit)); err != nil {
 		return nil, err
 	}
+	d.control = control
 	d.agent = agent.New(agent.Options{
 		Unit: c.Unit, Admin: "http://" + c.Admin, Control: control, Gateway: d.gateway, Workload: d.runtime,
 		Disk: disk(filepath.Join(c.Data, "desired.json")), Logger: c.Logger, Flags: d.flags.Statuses,
@@ -187,6 +189,10 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	group.Go(func() error { return d.flags.serve(answering) })
 	group.Go(func() error { return d.flags.Run(running) })
 	group.Go(func() error { return d.agent.Run(running) })
+	group.Go(func() error {
+		d.agent.TellAccounts(running, d.gateway, d.control)
+		return nil
+	})
 	group.Go(func() error { return d.learned.run(running) })
 	group.Go(func() error { return d.shipper.Run(running) })
 	group.Go(func() error { return d.saveUsers(running) })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/account"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/incident"
 	"github.com/ringfence/ringfence/internal/responder"
@@ -18,7 +19,7 @@ import (
 func (s *server) respond(address string, l net.Listener) *responder.Responder {
 	r := responder.New(responder.Options{
 		Store: s.store, Catalog: s.catalog, Rollouts: s.controller, Flags: switching{s.board}, Metrics: counters{s.metrics}, LastGood: s.lastGood,
-		Signals: s.crashes, Known: s.known, Changed: s.store.Changed, Scrape: s.Scrape, Every: 10 * s.Step, Link: linkTo(s.URL, address, l.Addr()), Logger: s.Logger,
+		Signals: s.crashes, Customers: s.suffering, Known: s.known, Changed: s.store.Changed, Scrape: s.Scrape, Every: 10 * s.Step, Link: linkTo(s.URL, address, l.Addr()), Logger: s.Logger,
 	})
 	s.pager.Pages = r
 	return r
@@ -61,6 +62,23 @@ func (s *server) crashes(_ context.Context, service string) []incident.Signal {
 				}
 			}
 		}
+	}
+	return all
+}
+
+// suffering are the customers of a service that fared worse than everybody else in their bad minutes.
+func (s *server) suffering(ctx context.Context, service string, from, to time.Time) []incident.Signal {
+	some, err := s.clientele.Suffered(ctx, service, from, to)
+	if err != nil {
+		s.Logger.Warn("accounts cannot be read for a cause", "service", service, "err", err)
+	}
+	var all []incident.Signal
+	for _, c := range some {
+		tally := func(t account.Tally) incident.Tally {
+			return incident.Tally{Requests: float64(t.Requests), Bad: float64(t.Bad)}
+		}
+		all = append(all, incident.Signal{Kind: incident.Customer, Service: service, Subject: c.Account, Version: c.Version(), Own: tally(c.Own), All: tally(c.All), Counted: true,
+			Text: fmt.Sprintf("%d of its minutes were bad since %s", c.Minutes, c.Since.Format("15:04"))})
 	}
 	return all
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/check"
 	"github.com/ringfence/ringfence/internal/cli"
+	"github.com/ringfence/ringfence/internal/clientele"
 	"github.com/ringfence/ringfence/internal/controller"
 	"github.com/ringfence/ringfence/internal/discover"
 	"github.com/ringfence/ringfence/internal/errs"
@@ -83,6 +84,7 @@ type server struct {
 	lab        *lab.Lab
 	rules      *tsdb.Rules
 	slos       *objective.Engine
+	clientele  *clientele.Engine
 	rulesOff   atomic.Pointer[map[string][]string] // services that built-in rules do not watch, by the rule's name
 	pager      *pager.Pager                        // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
@@ -189,6 +191,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.serving.Experiments, s.board.Experiments = s.lab, s.lab
 	s.openPager()
 	s.openSLOs()
+	s.clientele = clientele.New(clientele.Options{Store: s.store, Catalog: s.catalog, Alerts: s.pager, Logger: c.Logger})
 	return s, s.openProbes()
 }
 
@@ -216,6 +219,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group.Go(func() error { return s.pager.Run(ctx) })
 	group.Go(func() error { return s.rules.Run(ctx) })
 	group.Go(func() error { return s.slos.Run(ctx) })
+	group.Go(func() error { return s.clientele.Run(ctx) })
 	group.Go(func() error { return s.openLookout().Run(ctx) })
 	group.Go(func() error { return s.responder.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
@@ -301,7 +305,7 @@ func (s *server) handler() (http.Handler, error) {
 	}
 	return api.New(api.Options{
 		Incidents: s.responder,
-		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
+		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

@@ -20,9 +20,9 @@ import (
 func sloCommand(e *env) *cobra.Command {
 	cmd := family(&cobra.Command{
 		Use: "slo", Short: "See error budgets, and make rules for Prometheus of SLOs",
-		Example: "  ringfence slo list\n  ringfence slo show shop-errors\n  ringfence slo rules -f slo.yaml",
+		Example: "  ringfence slo list\n  ringfence slo show shop-errors\n  ringfence slo customers shop\n  ringfence slo rules -f slo.yaml",
 	})
-	cmd.AddCommand(sloListCommand(e), sloShowCommand(e), sloRulesCommand())
+	cmd.AddCommand(sloListCommand(e), sloShowCommand(e), sloCustomersCommand(e), sloRulesCommand())
 	return cmd
 }
 

@@ -97,7 +97,7 @@ func (r *run) serviceYAML(name string, s spec) string {
 	if s.pages {
 		rum = ", rum: {}"
 	}
-	fmt.Fprintf(&b, "  route: {host: %s.localhost, targetingKey: {header: X-User-ID}%s}\n  plan: quick\n  drain: 5s\n", name, rum)
+	fmt.Fprintf(&b, "  route: {host: %s.localhost, targetingKey: {header: X-User-ID}, account: {header: X-Tenant}%s}\n  plan: quick\n  drain: 5s\n", name, rum)
 	if s.unit != "" {
 		fmt.Fprintf(&b, "  unit: %s\n", s.unit)
 	}

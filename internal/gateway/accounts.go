@@ -20,11 +20,10 @@ const keptMinutes = 15
 
 // accountRule says of a route to which account a request belongs, and counts by it.
 type accountRule struct {
-	from      fleet.Source
-	byKey     bool // the targeting key is the account
-	attribute string
-	slow      time.Duration
-	counts    *accountCounts
+	from   fleet.Source
+	byKey  bool // the targeting key is the account
+	slow   time.Duration
+	counts *accountCounts
 }
 
 // accountCounts are the requests of a service's accounts: those of the minute that passes, and of those that are over and not yet told.
@@ -37,7 +36,7 @@ type accountCounts struct {
 	over   []fleet.AccountMinute
 }
 
-// accountRule is the rule of a route; nil when it has none.
+// newAccountRule is the rule of a route; nil when it has none.
 func newAccountRule(rt fleet.Route) *accountRule {
 	a := rt.Account
 	if a == nil {

@@ -83,6 +83,7 @@ type Signal struct {
 	Text    string `json:"text,omitempty"`
 
 	Own, All Tally `json:"-"` // of a customer: its requests, and those of everyone
+	Counted  bool  `json:"-"` // no alert says it: it is in the counts
 }
 
 // SignalOf reads what an alert's labels and annotations say of a cause; ok is false when they say nothing. A label

@@ -10,10 +10,10 @@ import (
 func (j *judge) others(changes []Candidate) []Candidate {
 	var all []Candidate
 	for _, s := range j.Signals {
-		if s.Kind == Dependency && s.Subject == "" {
+		if s.Subject == "" && (s.Kind == Dependency || s.Kind == Customer) {
 			continue
 		}
-		c := j.signal(s)
+		c := j.signal(j.whole(s))
 		if i := slices.IndexFunc(all, func(o Candidate) bool { return o.Kind == c.Kind && o.Ref == c.Ref }); i >= 0 {
 			continue
 		}
@@ -36,6 +36,26 @@ func (j *judge) others(changes []Candidate) []Candidate {
 		}
 	}
 	return all
+}
+
+// whole is a signal with what another one of the same customer says: an alert knows no counts, and counts no alert.
+func (j *judge) whole(s Signal) Signal {
+	if s.Kind != Customer {
+		return s
+	}
+	for _, o := range j.Signals {
+		if o.Kind != Customer || o.Subject != s.Subject || o.Service != s.Service {
+			continue
+		}
+		if s.All.Requests == 0 {
+			s.Own, s.All = o.Own, o.All
+		}
+		if s.Version == "" {
+			s.Version = o.Version
+		}
+		s.Counted = s.Counted && o.Counted
+	}
+	return s
 }
 
 // neighbours are the services that the one that hurts calls, near ones first.
@@ -75,10 +95,16 @@ func (j *judge) signal(s Signal) Candidate {
 		c.Service = s.Subject
 		c.Split = j.sick(s.Subject)
 	}
-	if s.Version != "" && (s.Kind == Crash || s.Kind == Memory) { // of one version: what brought it is nearer to the cause
+	if s.Counted {
+		c.Told = 0
+	}
+	if s.Version != "" && (s.Kind == Crash || s.Kind == Memory || s.Kind == Customer) { // of one version: what brought it is nearer to the cause
 		for _, ch := range j.Changes {
 			if slices.Contains(ch.Versions, s.Version) {
 				c.Told = 0
+				if s.Kind == Customer { // everyone has it sooner or later, and this one was the first to use what is wrong with it
+					c.Split = min(c.Split, most/2)
+				}
 			}
 		}
 	}

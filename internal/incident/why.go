@@ -90,6 +90,9 @@ func titleOf(s Signal) string {
 
 func (j *judge) whySignal(s Signal, c Candidate) string {
 	text := "An alert says so: " + s.Text
+	if s.Counted {
+		text = s.Text
+	}
 	if c.Exposed != nil && c.Others != nil {
 		text += fmt.Sprintf("; %s of %s failed, %s of everyone else", ratio(*c.Exposed), s.Subject, ratio(*c.Others))
 	}

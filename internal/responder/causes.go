@@ -126,6 +126,13 @@ func (r *Responder) rank(ctx context.Context, s incident.State) (Causes, error) 
 		q.Own = append(q.Own, "rollout/"+id)
 	}
 	r.signals(ctx, s, &q)
+	if r.Customers != nil && s.Service != "" {
+		to := until
+		if !end.IsZero() {
+			to = end
+		}
+		q.Signals = append(q.Signals, r.Customers(ctx, s.Service, c.Onset, to)...)
+	}
 	c.Candidates = incident.Rank(q)
 	c.Parts = partsOf(during, c.Onset)
 	return c, nil

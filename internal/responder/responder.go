@@ -67,21 +67,22 @@ type Metrics interface {
 
 // Options configure a responder.
 type Options struct {
-	Store    Store
-	Catalog  Catalog
-	Rollouts Rollouts
-	Flags    Flags
-	Metrics  Metrics
-	LastGood func(ctx context.Context, service string) (string, error)    // what a redeployment would bring back; "" for nothing
-	Signals  func(ctx context.Context, service string) []incident.Signal  // what is seen of instances now; nil: nothing
-	Known    func(ctx context.Context) (names map[string]bool, err error) // who may sign in; nil: nobody is said to have left
-	Changed  func() <-chan struct{}                                       // closed at the next new event; nil: looked for
-	Scrape   time.Duration                                                // between two counts; default 5s
-	Every    time.Duration                                                // between two looks; default 1s
-	Settle   time.Duration                                                // from when an incident is mitigated until its last bad event is looked for; default 4 scrapes
-	Link     string                                                       // address of the pages
-	Logger   *slog.Logger
-	Now      func() time.Time // default time.Now
+	Store     Store
+	Catalog   Catalog
+	Rollouts  Rollouts
+	Flags     Flags
+	Metrics   Metrics
+	LastGood  func(ctx context.Context, service string) (string, error)                       // what a redeployment would bring back; "" for nothing
+	Signals   func(ctx context.Context, service string) []incident.Signal                     // what is seen of instances now; nil: nothing
+	Customers func(ctx context.Context, service string, from, to time.Time) []incident.Signal // customers that fared worse than others; nil: nothing
+	Known     func(ctx context.Context) (names map[string]bool, err error)                    // who may sign in; nil: nobody is said to have left
+	Changed   func() <-chan struct{}                                                          // closed at the next new event; nil: looked for
+	Scrape    time.Duration                                                                   // between two counts; default 5s
+	Every     time.Duration                                                                   // between two looks; default 1s
+	Settle    time.Duration                                                                   // from when an incident is mitigated until its last bad event is looked for; default 4 scrapes
+	Link      string                                                                          // address of the pages
+	Logger    *slog.Logger
+	Now       func() time.Time // default time.Now
 }
 
 // Responder keeps incidents.
