@@ -159,11 +159,13 @@ func TestWhoIsHurt(t *testing.T) {
 		hurt     int
 		together bool
 	}{
-		"nobody":           {func(int, map[string][2]int64) {}, 0, false},
-		"one":              {func(_ int, c map[string][2]int64) { c["acme"] = [2]int64{30, 30} }, 1, false},
-		"too shortly":      {func(m int, c map[string][2]int64) { c["acme"] = [2]int64{int64(30 * (1 - min(1, m/2))), 30} }, 0, false},
-		"the largest":      {func(_ int, c map[string][2]int64) { c["acme"] = [2]int64{5000, 5000} }, 1, false}, // though the whole is ill, too
-		"several":          {func(_ int, c map[string][2]int64) { c["a1"], c["a2"], c["a3"] = [2]int64{9, 40}, [2]int64{9, 40}, [2]int64{9, 40} }, 3, true},
+		"nobody":      {func(int, map[string][2]int64) {}, 0, false},
+		"one":         {func(_ int, c map[string][2]int64) { c["acme"] = [2]int64{30, 30} }, 1, false},
+		"too shortly": {func(m int, c map[string][2]int64) { c["acme"] = [2]int64{int64(30 * (1 - min(1, m/2))), 30} }, 0, false},
+		"the largest": {func(_ int, c map[string][2]int64) { c["acme"] = [2]int64{5000, 5000} }, 1, false}, // though the whole is ill, too
+		"several": {func(_ int, c map[string][2]int64) {
+			c["a1"], c["a2"], c["a3"] = [2]int64{9, 40}, [2]int64{9, 40}, [2]int64{9, 40}
+		}, 3, true},
 		"everybody":        {all(20), 0, false},
 		"everybody a bit":  {all(3), 0, false},
 		"the one too rare": {func(_ int, c map[string][2]int64) { c["acme"] = [2]int64{4, 4} }, 0, false},

@@ -140,7 +140,7 @@ func pageRef(p alert.Page, now time.Time) *incident.PageRef {
 		if s, ok := incident.SignalOf(a.Labels, a.Annotations); ok && len(ref.Signals) < maxSignals {
 			ref.Signals = append(ref.Signals, s)
 		}
-		name := strings.ToLower(a.Labels[alert.Name])
+		name := strings.ReplaceAll(strings.ToLower(a.Labels[alert.Name]), "slowly", "") // errors may come slowly, too
 		ref.Slow = ref.Slow || strings.Contains(name, "latency") || strings.Contains(name, "slow")
 	}
 	return &ref
