@@ -17,6 +17,7 @@ type Question struct {
 	Changes   []Change
 	Signals   []Signal
 	Down      []string // services that nothing answers for, or whose own alerts fire
+	Noticed   bool     // the onset is not from the data: it is when the trouble was noticed
 	Own       []string // Refs of changes that were judged or taken back for this very trouble
 }
 

@@ -16,9 +16,9 @@ func (j *judge) whyChange(c Change, rel string, step Step, lead time.Duration, c
 	}
 	switch {
 	case lead < 0:
-		fmt.Fprintf(&b, "%s as the first bad event was seen, to within %s", what, Span(-lead))
+		fmt.Fprintf(&b, "%s as %s, to within %s", what, j.beginning("the first bad event was seen", "it was noticed"), Span(-lead))
 	default:
-		fmt.Fprintf(&b, "%s %s before the first bad event", what, Span(lead))
+		fmt.Fprintf(&b, "%s %s before %s", what, Span(lead), j.beginning("the first bad event", "it was noticed; when it began is not seen in the requests"))
 	}
 	switch rel {
 	case called:
@@ -44,6 +44,14 @@ func (j *judge) whyChange(c Change, rel string, step Step, lead time.Duration, c
 		fmt.Fprintf(&b, "; the last bad event was %s from when it was taken back", Span(j.End.Sub(c.Ended).Abs()))
 	}
 	return b.String() + "."
+}
+
+// beginning is how the onset is called: found in the data, or only when somebody noticed.
+func (j *judge) beginning(found, noticed string) string {
+	if j.Noticed {
+		return noticed
+	}
+	return found
 }
 
 // whereWords compare what the change exposed with everything else.

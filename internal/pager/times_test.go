@@ -76,7 +76,9 @@ func TestHeartbeat(t *testing.T) {
 // nights is a calendar in which every time of rest is from 22 to 6 o'clock.
 type nights struct{}
 
-func (nights) Active(_ resource.Window, now time.Time) bool { return now.UTC().Hour() >= 22 || now.UTC().Hour() < 6 }
+func (nights) Active(_ resource.Window, now time.Time) bool {
+	return now.UTC().Hour() >= 22 || now.UTC().Hour() < 6
+}
 
 // TestMuteTimes: in its times of rest a route tells nobody; what still fires as they end is told then, and what was over meanwhile never is. What
 // was told before is told to be over.

@@ -36,14 +36,16 @@ type Part struct {
 }
 
 const (
-	recent    = 24 * time.Hour // changes older than that are no candidates
-	mostNear  = 12             // services whose requests are looked at
-	mostPages = 20             // of the record
+	recent    = 24 * time.Hour   // changes older than that are no candidates
+	mostNear  = 12               // services whose requests are looked at
+	mostPages = 20               // of the record
+	keepEvery = 15 * time.Minute // between two rankings that are kept of an incident that goes on
 )
 
-// Causes ranks what may be the cause. Once an incident is resolved, it is what it was then.
+// Causes ranks what may be the cause. Once an incident is resolved, it is what it was then; of one that is not for a day, what was kept last,
+// as the counts that it rests on go with the metrics.
 func (r *Responder) Causes(ctx context.Context, s incident.State) (Causes, error) {
-	if !s.Phase.Before(incident.Resolved) {
+	if !s.Phase.Before(incident.Resolved) || r.now().Sub(s.Detected) > recent {
 		doc, err := r.Store.Get(ctx, KindRanking, s.ID)
 		if err == nil {
 			var c Causes
@@ -56,10 +58,16 @@ func (r *Responder) Causes(ctx context.Context, s incident.State) (Causes, error
 	return r.rank(ctx, s)
 }
 
-// keepRanking keeps what may be the cause as of now with a resolved incident.
+// keepRanking keeps what may be the cause as of now with an incident. What was kept of one that is older than a day stays.
 func (r *Responder) keepRanking(ctx context.Context, s incident.State) error {
-	if s.Phase != incident.Resolved {
+	if s.Phase == incident.Closed {
 		return nil
+	}
+	var rev int64
+	if doc, err := r.Store.Get(ctx, KindRanking, s.ID); err == nil {
+		if rev = doc.Rev; r.now().Sub(s.Detected) > recent {
+			return nil
+		}
 	}
 	c, err := r.rank(ctx, s)
 	if err != nil {
@@ -69,10 +77,6 @@ func (r *Responder) keepRanking(ctx context.Context, s incident.State) error {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return err
-	}
-	var rev int64
-	if doc, err := r.Store.Get(ctx, KindRanking, s.ID); err == nil {
-		rev = doc.Rev
 	}
 	_, err = r.Store.Commit(ctx, store.Write{Puts: []store.Doc{{Kind: KindRanking, Name: s.ID, Rev: rev, Body: body}}})
 	if errs.Is(err, errs.Conflict) {
@@ -114,6 +118,7 @@ func (r *Responder) rank(ctx context.Context, s incident.State) (Causes, error) 
 	if q.DependsOn, err = r.dependencies(ctx); err != nil {
 		return c, err
 	}
+	q.Noticed = !found && (s.Impact.Start.IsZero() || s.Impact.Source == "alert")
 	for _, near := range nearby(s.Service, q.DependsOn) {
 		if q.Counts[near], err = r.counts(ctx, near, from, until, ""); err != nil {
 			r.Logger.Warn("requests cannot be counted for a cause", "service", near, "err", err)

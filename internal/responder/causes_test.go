@@ -2,6 +2,7 @@ package responder
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,5 +74,34 @@ func TestABlipBefore(t *testing.T) {
 	w.look(r, time.Second)
 	if all := w.incidents(r); len(all) != 1 || all[0].Impact.Start.Before(began.Add(-time.Minute)) {
 		t.Errorf("%+v", all)
+	}
+}
+
+// TestTheRankingOutlivesTheMetrics: of an incident that nobody resolves, what was found of its cause is kept, for when the requests that it was
+// found in are counted no more.
+func TestTheRankingOutlivesTheMetrics(t *testing.T) {
+	w := newWorld(t)
+	r := w.process()
+	w.release("shop-2", "shop", "v1", "v2")
+	w.clock = w.clock.Add(30 * time.Minute)
+	if err := r.Page(t.Context(), page("k", "shop", w.clock)); err != nil {
+		t.Fatal(err)
+	}
+	w.look(r, time.Second)
+	v, err := r.View(t.Context(), "inc-1")
+	if err != nil || v.Causes.Candidates[0].Ref != "rollout/shop-2" || !v.Causes.Kept.IsZero() {
+		t.Fatalf("%+v, %v", v.Causes, err)
+	}
+	if why := v.Causes.Candidates[0].Why; !strings.Contains(why, "before it was noticed") || strings.Contains(why, "first bad event") {
+		t.Errorf("no bad request was seen, and it says %q", why)
+	}
+	w.clock = w.clock.Add(40 * 24 * time.Hour) // longer than the metrics are kept
+	w.lines = func(string, time.Time, time.Time, time.Duration) []Line { return nil }
+	for _, r := range []*Responder{r, w.process()} {
+		w.look(r, time.Second)
+		v, err = r.View(t.Context(), "inc-1")
+		if err != nil || v.Causes.Candidates[0].Ref != "rollout/shop-2" || v.Causes.Kept.IsZero() || w.clock.Sub(v.Causes.Kept) < 39*24*time.Hour {
+			t.Errorf("%+v, %v", v.Causes, err)
+		}
 	}
 }

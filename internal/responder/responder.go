@@ -91,6 +91,7 @@ type Responder struct {
 	mu       sync.Mutex           // openings of this process take turns; only another control plane makes one stale
 	seen     int64                // the record was read up to here
 	measured map[string]time.Time // when an incident's onset was looked for last
+	ranked   map[string]time.Time // when the causes of incidents were kept last
 	calmed   map[string]time.Time // and when whether it is over
 	reminded time.Time
 }
@@ -113,7 +114,7 @@ func New(o Options) *Responder {
 		o.Settle = 4 * o.Scrape
 	}
 	o.Link = strings.TrimSuffix(o.Link, "/")
-	return &Responder{Options: o, measured: map[string]time.Time{}, calmed: map[string]time.Time{}}
+	return &Responder{Options: o, measured: map[string]time.Time{}, ranked: map[string]time.Time{}, calmed: map[string]time.Time{}}
 }
 
 func (r *Responder) now() time.Time { return r.Now().UTC().Truncate(time.Microsecond) }
@@ -185,6 +186,12 @@ func (r *Responder) attend(ctx context.Context, id string, now time.Time, remind
 		if err := r.measure(ctx, id, now); err != nil {
 			r.Logger.Warn("the impact of an incident cannot be measured now", "incident", id, "err", err)
 		}
+	}
+	if s.Phase.Before(incident.Resolved) && now.Sub(r.ranked[id]) >= keepEvery {
+		if err := r.keepRanking(ctx, s); err != nil {
+			r.Logger.Warn("the ranking of causes cannot be kept", "incident", id, "err", err)
+		}
+		r.ranked[id] = now
 	}
 	if remind {
 		return r.remind(ctx, id, now)
