@@ -76,6 +76,8 @@ type Route struct {
 	Timeout       Dur               `json:"timeout,omitempty" doc:"time until the response begins; default 60s"`
 	MaxBodyBytes  int64             `json:"maxBodyBytes,omitempty" doc:"largest request body; default 64 MiB, -1 for no limit"`
 	StreamTimeout Dur               `json:"streamTimeout,omitempty" doc:"how long WebSockets, event streams and gRPC streams may go on after their version left; default 5m"`
+	Health        *Health           `json:"health,omitempty" doc:"when an instance that fails requests gets none for a while; it has sound defaults"`
+	Limits        *Limits           `json:"limits,omitempty" doc:"what is let through to the service at one time, and what is refused first"`
 	RUM           *RUM              `json:"rum,omitempty" doc:"its pages tell how they are for their users; default not"`
 	Account       *Account          `json:"account,omitempty" doc:"whose requests they are: bad minutes are counted for each account; default not"`
 }
@@ -127,6 +129,7 @@ type Ready struct {
 	TCP      bool   `json:"tcp,omitempty" doc:"accepting connections is enough; the default without http"`
 	Interval Dur    `json:"interval,omitempty" doc:"time between checks; default 1s, every 50ms until first ready"`
 	Timeout  Dur    `json:"timeout,omitempty" doc:"time for one check; default 1s"`
+	Failures int    `json:"failures,omitempty" minimum:"0" maximum:"100" doc:"checks in a row that an instance fails before it gets no more requests; default 3"`
 	Within   Dur    `json:"within,omitempty" doc:"how long a new version may take to become ready before its rollout is taken back; default 60s"`
 	Restart  Dur    `json:"restart,omitempty" doc:"an instance that is not ready for so long is started anew, one of a version at a time; default 1m, at least within for one that never was ready"`
 }

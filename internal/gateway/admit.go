@@ -15,9 +15,13 @@ func (x *exchange) admit(avoid *endpoint) *endpoint {
 			return nil
 		}
 		if x.tg != nil {
-			if ep := x.tg.version.pick(avoid, time.Now()); ep != nil {
+			if !x.enter() {
+				return nil
+			}
+			if ep := x.tg.version.pick(avoid, time.Now(), x.rt.health.slowStart); ep != nil {
 				return ep
 			}
+			x.exit() // what waits burdens no service
 			x.unclaim()
 		}
 		if deadline.IsZero() {
@@ -80,6 +84,7 @@ func (x *exchange) becomeStream(end func()) {
 	x.stream = v.streams.add(end)
 	x.tg = nil
 	v.release()
+	x.exit()
 }
 
 // hold waits for news; false when the request was answered because its time is over or too many wait.
@@ -88,6 +93,15 @@ func (x *exchange) hold(news <-chan struct{}, deadline time.Time) bool {
 	defer g.held.Add(-1)
 	if g.held.Add(1) > int64(g.limits.Held) {
 		x.unheld(limitReached, "too many requests wait for an instance of the service")
+		return false
+	}
+	defer x.rt.valve.held.Add(-1)
+	if x.rt.valve.held.Add(1) > x.rt.pending {
+		c := x.rt.priority.of(x.r)
+		x.shed(c, "pending", "too many requests wait for an instance of the service")
+		if x.last != nil {
+			x.blame(limitReached)
+		}
 		return false
 	}
 	t := time.NewTimer(time.Until(deadline))

@@ -25,6 +25,7 @@ type exchange struct {
 	stream *stream   // set once it is one; the claim is then released
 	head   time.Time
 	log    accessed
+	valve  *valve // passed: a place in it is to be given back
 
 	body    reqBody
 	code    int    // what it is counted as; 0: not at all
@@ -54,6 +55,7 @@ func (x *exchange) run() (cut bool) {
 		x.count()
 		x.access()
 		x.unclaim()
+		x.exit()
 		if cut = x.cut; cut && x.r.ContentLength != 0 && x.r.ProtoMajor == 1 {
 			http.NewResponseController(x.w).SetReadDeadline(longAgo) // else net/http would wait for the body
 		}
@@ -139,13 +141,17 @@ func (x *exchange) serve() {
 		ep.inFlight.Add(1)
 		x.log.tries++
 		x.log.instance, x.log.sent = ep.id, x.start
-		if x.g.opts.Access.Write != nil {
+		if x.measured() {
 			x.log.sent = time.Now()
 		}
 		out := x.send(ep)
 		ep.inFlight.Add(-1)
+		if x.failure != clientDisconnect || out == answered {
+			x.judge(ep, x.last.version, out == answered && !failedCode(x.code))
+		}
 		switch out {
 		case answered:
+			x.learn()
 			return
 		case unsent:
 			if until.IsZero() {
@@ -164,6 +170,7 @@ func (x *exchange) serve() {
 				return
 			}
 		case failed:
+			x.learn()
 			x.fail()
 			return
 		}

@@ -39,6 +39,7 @@ type Gateway struct {
 
 	mu       sync.Mutex // writers: versions, and one Apply or SetEndpoints at a time
 	versions map[versionKey]*version
+	valves   map[string]*valve            // by service
 	left     map[fleet.Endpoint]*endpoint // left out, and perhaps not yet drained
 	users    map[seriesKey]*userSet
 	ramps    map[string]*ramp    // by the flag's name
@@ -57,7 +58,7 @@ func New(o Options) *Gateway {
 	o = o.withDefaults()
 	g := &Gateway{
 		unit: o.Unit, log: o.Logger, limits: o.Limits, opts: o, trusted: o.TrustedProxies,
-		versions: map[versionKey]*version{}, users: map[seriesKey]*userSet{}, left: map[fleet.Endpoint]*endpoint{},
+		versions: map[versionKey]*version{}, valves: map[string]*valve{}, users: map[seriesKey]*userSet{}, left: map[fleet.Endpoint]*endpoint{},
 		loaded: map[string][]string{}, accounts: map[string]*accountCounts{}, boot: strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
 	g.metrics = newMetrics(o.Registry, o.Unit, g)
@@ -97,6 +98,7 @@ func (g *Gateway) Apply(ctx context.Context, services []fleet.Service) error {
 		r.counted.Store(g.countedFor(r))
 	}
 	g.keepAccounts(t)
+	g.limit(t, services)
 	g.claim.Lock()
 	g.table.Store(t)
 	g.claim.Unlock()
@@ -147,6 +149,20 @@ func (g *Gateway) version(service, name string) *version {
 	return v
 }
 
+// limit gives each route its service's valve, set to the limits of now.
+func (g *Gateway) limit(t *table, services []fleet.Service) {
+	for _, s := range services {
+		v := g.valves[s.Name]
+		if v == nil {
+			v = new(valve)
+			g.valves[s.Name] = v
+		}
+		v.set(s.Route.Limits)
+		t.services[s.Name].valve = v
+	}
+	maps.DeleteFunc(g.valves, func(name string, v *valve) bool { return t.services[name] == nil && v.inFlight.Load() == 0 })
+}
+
 // expireStreams starts the time that streams still have for versions that no ring has, and stops it for the others.
 func (g *Gateway) expireStreams(t *table) {
 	for k, v := range g.versions {
@@ -192,7 +208,9 @@ func (g *Gateway) SetEndpoints(service, name string, eps []fleet.Endpoint) {
 	g.mu.Lock()
 	v := g.version(service, name)
 	gone := v.setEndpoints(eps, func(e fleet.Endpoint) *endpoint {
-		return &endpoint{id: e.ID, address: e.Address, pool: newPool(e.Address, g.limits)}
+		ep := &endpoint{id: e.ID, address: e.Address, pool: newPool(e.Address, g.limits)}
+		ep.since.Store(time.Now().UnixNano())
+		return ep
 	})
 	maps.DeleteFunc(g.left, func(_ fleet.Endpoint, e *endpoint) bool { return e.inFlight.Load() == 0 })
 	for _, e := range gone {

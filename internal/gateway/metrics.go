@@ -15,14 +15,16 @@ import (
 
 // metrics are the golden signals per service, version, ring and unit.
 type metrics struct {
-	unit     string
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	slow     *prometheus.CounterVec
-	failures *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	refusals *prometheus.CounterVec
-	notes    notes
+	unit      string
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	slow      *prometheus.CounterVec
+	failures  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	refusals  *prometheus.CounterVec
+	shed      *prometheus.CounterVec
+	ejections *prometheus.CounterVec
+	notes     notes
 }
 
 type seriesKey struct{ service, version, ring string }
@@ -50,7 +52,13 @@ func newMetrics(reg *prometheus.Registry, unit string, g *Gateway) *metrics {
 	m.refusals = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ringfence_gateway_refused_total", Help: "Requests and connections refused before any service: what could be read in two ways, floods, failed handshakes.",
 	}, []string{"reason"})
-	reg.MustRegister(m.refusals, m.requests, m.slow, m.failures, m.seconds, &gauges{g})
+	m.shed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ringfence_gateway_shed_total", Help: "Requests refused because a limit of their service was reached, by class of priority.",
+	}, []string{"service", "priority", "limit"})
+	m.ejections = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ringfence_gateway_ejections_total", Help: "How often an instance was left out for a while because it failed requests and others did not.",
+	}, []string{"service", "version"})
+	reg.MustRegister(m.shed, m.ejections, m.refusals, m.requests, m.slow, m.failures, m.seconds, &gauges{g})
 	return m
 }
 
@@ -139,6 +147,8 @@ type gauges struct{ g *Gateway }
 var (
 	inFlightDesc = prometheus.NewDesc("ringfence_requests_in_flight", "Requests and streams not yet answered to the end.", []string{"service", "version"}, nil)
 	usersDesc    = prometheus.NewDesc("ringfence_ring_users", "Distinct targeting keys that a version has answered in a ring.", []string{"service", "version", "ring"}, nil)
+	limitDesc    = prometheus.NewDesc("ringfence_gateway_limit_requests", "Plain requests that a service may have in flight, where there is a limit.", []string{"service"}, nil)
+	outDesc      = prometheus.NewDesc("ringfence_gateway_instances_out", "Instances that are left out because they fail requests.", []string{"service", "version"}, nil)
 	heldDesc     = prometheus.NewDesc("ringfence_gateway_held_requests", "Requests waiting for an instance.", nil, nil)
 )
 
@@ -146,6 +156,8 @@ func (c *gauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- inFlightDesc
 	ch <- usersDesc
 	ch <- heldDesc
+	ch <- limitDesc
+	ch <- outDesc
 }
 
 func (c *gauges) Collect(ch chan<- prometheus.Metric) {
@@ -156,6 +168,18 @@ func (c *gauges) Collect(ch chan<- prometheus.Metric) {
 	for k, v := range g.versions {
 		n := v.inFlight.Load() + int64(v.streams.len())
 		ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(n), k.service, k.version)
+		out := 0
+		for _, e := range *v.endpoints.Load() {
+			if e.out(time.Now()) {
+				out++
+			}
+		}
+		ch <- prometheus.MustNewConstMetric(outDesc, prometheus.GaugeValue, float64(out), k.service, k.version)
+	}
+	for service, v := range g.valves {
+		if l := v.limit.Load(); l > 0 {
+			ch <- prometheus.MustNewConstMetric(limitDesc, prometheus.GaugeValue, float64(l), service)
+		}
 	}
 	for k, u := range g.users {
 		all, _ := u.counts()

@@ -42,7 +42,7 @@ func problem(w http.ResponseWriter, status int, errorType, detail string) {
 	h.Set("Proxy-Status", "ringfence; error="+errorType)
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable && h["Retry-After"] == nil {
 		h.Set("Retry-After", "1")
 	}
 	b := problemBody(status, detail)

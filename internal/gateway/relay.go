@@ -42,7 +42,7 @@ func (t *turn) relay() outcome {
 
 // begin does what comes before the head of every answer of the service.
 func (x *exchange) begin() {
-	if x.g.opts.Access.Write != nil {
+	if x.measured() {
 		x.log.answered = time.Now()
 	}
 	x.last.series.users.add(x.user.TargetingKey)

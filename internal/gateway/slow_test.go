@@ -74,7 +74,7 @@ func (r *rig) others() {
 
 // Clients that send their header byte by byte are cut when its time is over, however busy they look.
 func TestSlowHeaders(t *testing.T) {
-	r := newRig(t, Options{Limits: Limits{HeaderTimeout: 400 * time.Millisecond}})
+	r := newRig(t, Options{Limits: Limits{HeaderTimeout: 2 * time.Second}})
 	r.backend("v1", say("ok"))
 	r.apply(shop(nil))
 	open := r.trickle(100, "GET / HTTP/1.1\r\nHost: x\r\n", "X-A: a\r\n")

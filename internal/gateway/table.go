@@ -36,6 +36,10 @@ type route struct {
 	timeout       time.Duration
 	maxBody       int64 // -1: no limit
 	streamTimeout time.Duration
+	health        judging
+	valve         *valve
+	priority      priority
+	pending       int64
 	rum           *fleet.RUM   // nil: its pages tell nothing
 	account       *accountRule // nil: requests are counted for no account
 }
@@ -150,6 +154,14 @@ func newRoute(s fleet.Service) (*route, error) {
 		service: s.Name, generation: s.Generation, declared: rt.Attributes, strip: rt.StripPath, key: rt.TargetingKey, rings: rings,
 		prefix: strings.TrimRight(rt.Path, "/"), rum: rt.RUM, account: newAccountRule(rt), h2c: rt.Protocol == "h2c",
 		timeout: rt.Timeout.D(defaultTimeout), streamTimeout: rt.StreamTimeout.D(defaultStreamTimeout), maxBody: rt.MaxBodyBytes,
+	}
+	r.health, r.pending = newJudging(rt.Health), defaultPending
+	r.priority = newPriority(fleet.Priority{})
+	if l := rt.Limits; l != nil {
+		r.priority = newPriority(l.Priority)
+		if l.Pending > 0 {
+			r.pending = int64(l.Pending)
+		}
 	}
 	if r.maxBody == 0 {
 		r.maxBody = defaultMaxBody

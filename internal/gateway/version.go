@@ -18,6 +18,7 @@ type version struct {
 	streams  streamSet
 	waiting  atomic.Bool // someone waits for inFlight to be 0; see release
 
+	judging   sync.Mutex
 	endpoints atomic.Pointer[[]*endpoint]
 	turn      atomic.Uint32
 
@@ -92,20 +93,20 @@ func (v *version) setEndpoints(eps []fleet.Endpoint, make func(fleet.Endpoint) *
 	return gone
 }
 
-// pick chooses the instance with the fewest requests, beginning at another one each time. Instances that just
-// refused a connection, and the one to avoid, come last. It returns nil when there is none.
-func (v *version) pick(avoid *endpoint, now time.Time) *endpoint {
+// pick chooses the instance with the fewest requests for its share, beginning at another one each time. Instances that just refused a
+// connection, those that are left out, and the one to avoid, come last. It returns nil when there is none.
+func (v *version) pick(avoid *endpoint, now time.Time, slow time.Duration) *endpoint {
 	eps := *v.endpoints.Load()
 	if len(eps) == 1 {
 		return eps[0]
 	}
 	var best *endpoint
-	var bestLoad int64
+	var bestLoad float64
 	at := int(v.turn.Add(1))
 	for i := range eps {
 		e := eps[(at+i)%len(eps)]
-		load := e.inFlight.Load()
-		if e == avoid || e.down(now) {
+		load := float64(e.inFlight.Load()+1) / e.share(now, slow)
+		if e == avoid || e.down(now) || e.out(now) {
 			load += 1 << 40
 		}
 		if best == nil || load < bestLoad {
@@ -120,11 +121,12 @@ func (v *version) hasEndpoints() bool { return len(*v.endpoints.Load()) > 0 }
 // endpoint is one ready instance.
 type endpoint struct {
 	id, address string
-	inFlight    atomic.Int64
-	downUntil   atomic.Int64 // unix nanoseconds; a connect failed a moment ago
-	pool        *pool        // HTTP/1.1
-	h2          *h2client    // HTTP/2 cleartext, made at its first use
-	h2once      sync.Once
+	record
+	inFlight  atomic.Int64
+	downUntil atomic.Int64 // unix nanoseconds; a connect failed a moment ago
+	pool      *pool        // HTTP/1.1
+	h2        *h2client    // HTTP/2 cleartext, made at its first use
+	h2once    sync.Once
 }
 
 func (e *endpoint) down(now time.Time) bool {

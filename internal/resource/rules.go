@@ -216,7 +216,36 @@ func (p *problems) route(r *fleet.Route) {
 	}
 	p.account(r)
 	p.within(r.Timeout, 24*time.Hour, "spec.route.timeout")
+	p.protection(r)
 	p.need(r.MaxBodyBytes >= -1, "spec.route.maxBodyBytes", "a number of bytes, or -1 for no limit", "got %d", r.MaxBodyBytes)
+}
+
+// protection looks at what keeps a service from failing altogether.
+func (p *problems) protection(r *fleet.Route) {
+	if h := r.Health; h != nil {
+		p.need(h.Failures >= -1 && h.Failures <= 1000, "spec.route.health.failures", "a number of failures from 1 to 1000, or -1 for never", "got %d", h.Failures)
+		p.need(h.Share >= 0 && h.Share <= 100, "spec.route.health.share", "percent, from 1 to 100", "got %d", h.Share)
+		p.within(h.Out, time.Hour, "spec.route.health.out")
+		p.within(h.SlowStart, time.Hour, "spec.route.health.slowStart")
+	}
+	l := r.Limits
+	if l == nil {
+		return
+	}
+	p.need(l.InFlight >= 0 && l.InFlight <= 1e6, "spec.route.limits.inFlight", "a number of requests, at most 1000000", "got %d", l.InFlight)
+	p.need(l.Pending >= 0 && l.Pending <= 1e6, "spec.route.limits.pending", "a number of requests, at most 1000000", "got %d", l.Pending)
+	const classes = "critical, normal or low"
+	known := func(c string) bool { return c == "critical" || c == "normal" || c == "low" }
+	pr := l.Priority
+	p.need(pr.Default == "" || known(pr.Default), "spec.route.limits.priority.default", classes, "got %q", clip(pr.Default))
+	p.source(fleet.Source{Header: pr.Header}, "spec.route.limits.priority")
+	for _, path := range sortedKeys(pr.Paths) {
+		at := field("spec.route.limits.priority.paths", path)
+		p.urlPath(path, at, false)
+		p.need(known(pr.Paths[path]), at, classes, "got %q", clip(pr.Paths[path]))
+	}
+	p.need(l.Adaptive || l.InFlight > 0 || pr.Header == "" && pr.Default == "" && len(pr.Paths) == 0, "spec.route.limits.priority",
+		"inFlight or adaptive beside it", "there is no limit that a priority could count for")
 }
 
 func (p *problems) source(s fleet.Source, path string) {

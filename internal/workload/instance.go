@@ -262,7 +262,7 @@ func (i *instance) observe(err error) {
 	now := time.Now()
 	i.rt.mu.Lock()
 	was, settled := i.health.ready, i.settled
-	i.health = i.health.observe(err == nil)
+	i.health = i.health.observe(err == nil, i.slot.want.Ready.Failures)
 	is := i.health.ready
 	if err != nil {
 		i.trouble = err.Error()

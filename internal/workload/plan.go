@@ -131,18 +131,21 @@ func nextAttempt(attempt int, healthyFor time.Duration) int {
 // slow answer must not cost capacity.
 const failuresToWithdraw = 3
 
-// readiness folds check results: ready on one success, not ready after failuresToWithdraw failures in a row.
+// readiness folds check results: ready on one success, not ready after so many failures in a row, failuresToWithdraw if nothing else is wanted.
 type readiness struct {
 	ready bool
 	fails int
 }
 
-func (r readiness) observe(ok bool) readiness {
+func (r readiness) observe(ok bool, withdraw int) readiness {
 	if ok {
 		return readiness{ready: true}
 	}
 	r.fails++
-	if r.fails >= failuresToWithdraw {
+	if withdraw == 0 {
+		withdraw = failuresToWithdraw
+	}
+	if r.fails >= withdraw {
 		r.ready = false
 	}
 	return r

@@ -155,7 +155,7 @@ func TestReadiness(t *testing.T) {
 		var r readiness
 		got := ""
 		for _, c := range checks {
-			if r = r.observe(c == 'p'); r.ready {
+			if r = r.observe(c == 'p', 0); r.ready {
 				got += "r"
 			} else {
 				got += "-"
@@ -163,6 +163,17 @@ func TestReadiness(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("checks %q: %q, want %q", checks, got, want)
+		}
+	}
+}
+
+func TestReadinessByItsOwnThreshold(t *testing.T) {
+	for _, n := range []int{1, 5} {
+		r := readiness{}.observe(true, n)
+		for i := 1; i <= n; i++ {
+			if r = r.observe(false, n); r.ready != (i < n) {
+				t.Errorf("of %d: ready %v after %d failures", n, r.ready, i)
+			}
 		}
 	}
 }
