@@ -27,6 +27,7 @@ type Gateway interface {
 	Generation(service string) int64
 	InFlight(service, version string) int64
 	Users(service string) []fleet.UserCount
+	Rest(on bool)
 }
 
 // Workload keeps slots running.
@@ -64,8 +65,11 @@ type Agent struct {
 
 	tag string // of what was last wanted and is in force
 
+	order sync.Mutex // held from saving something to its being in force, so that the disk never has what is older
+
 	mu       sync.Mutex // held while it is applied and while it is looked at: a report is of one moment
 	services []fleet.Service
+	rest     rest
 	since    time.Time // last answer of the control plane
 	trouble  string    // why there is none since
 }
@@ -93,11 +97,13 @@ func (a *Agent) Restore(ctx context.Context) {
 	if err == nil && b == nil {
 		return
 	}
-	var d fleet.Desired
+	var d saved
 	if err == nil {
 		err = json.Unmarshal(b, &d)
 	}
 	if err == nil {
+		a.rest = rest{wanted: d.Rest, phase: d.Phase, since: time.Now()}
+		a.Gateway.Rest(d.Phase != fleet.Serving)
 		err = a.apply(ctx, d.Services)
 	}
 	if err != nil {
@@ -151,6 +157,7 @@ func (a *Agent) follow(ctx context.Context) {
 			continue
 		}
 		a.tag, failed = tag, ""
+		a.turn(ctx, time.Now())
 		a.Changed()
 	}
 }
@@ -158,6 +165,8 @@ func (a *Agent) follow(ctx context.Context) {
 // adopt saves before it applies, so that a crash between the two ends with the newer state. A service that the
 // answer leaves out is kept as it was: only a goodbye (Gone) stops it, so that no emptied database stops production.
 func (a *Agent) adopt(ctx context.Context, d fleet.Desired) error {
+	a.order.Lock()
+	defer a.order.Unlock()
 	a.mu.Lock()
 	for _, s := range a.services {
 		if index(d.Services, s.Name) < 0 {
@@ -167,18 +176,28 @@ func (a *Agent) adopt(ctx context.Context, d fleet.Desired) error {
 	}
 	a.mu.Unlock()
 	d.Services = slices.DeleteFunc(d.Services, func(s fleet.Service) bool { return s.Gone })
-	if err := a.save(d.Services); err != nil {
+	a.mu.Lock()
+	a.rest.wanted = d.Rest
+	resting := a.rest
+	a.mu.Unlock()
+	if err := a.save(d.Services, resting); err != nil {
 		return err
 	}
 	err := a.apply(ctx, d.Services)
 	if err != nil && ctx.Err() == nil { // the next start finds what is in force
-		err = errors.Join(err, a.save(a.services))
+		err = errors.Join(err, a.save(a.services, resting))
 	}
 	return err
 }
 
-func (a *Agent) save(services []fleet.Service) error {
-	b, err := json.Marshal(fleet.Desired{Unit: a.Unit, Services: services})
+// saved is what a restart goes on from.
+type saved struct {
+	fleet.Desired
+	Phase string `json:"phase,omitempty"` // of the unit's maintenance
+}
+
+func (a *Agent) save(services []fleet.Service, r rest) error {
+	b, err := json.Marshal(saved{fleet.Desired{Unit: a.Unit, Services: services, Rest: r.wanted}, r.phase})
 	if err != nil {
 		return err
 	}
@@ -197,12 +216,8 @@ func (a *Agent) apply(ctx context.Context, wanted []fleet.Service) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	slots := make(map[string][]fleet.Slot, len(wanted))
-	for _, s := range wanted {
-		slots[s.Name] = s.Slots
-	}
-	a.Workload.Apply(slots)
 	a.services = wanted
+	a.Workload.Apply(a.slots())
 	return err
 }
 
@@ -238,6 +253,7 @@ func (a *Agent) report(ctx context.Context) {
 	tick := time.NewTicker(a.Every)
 	defer tick.Stop()
 	for {
+		a.turn(ctx, time.Now())
 		send, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if err := a.Control.Report(send, a.Observe()); err != nil && ctx.Err() == nil {
 			a.Logger.Debug("cannot report", "err", err)
@@ -256,7 +272,7 @@ func (a *Agent) report(ctx context.Context) {
 func (a *Agent) Observe() fleet.Observed {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o := fleet.Observed{Unit: a.Unit, Admin: a.Admin, Gateway: a.Gate, Time: time.Now().UTC()}
+	o := fleet.Observed{Unit: a.Unit, Admin: a.Admin, Gateway: a.Gate, Time: time.Now().UTC(), Rest: a.rest.phase}
 	for _, s := range a.services {
 		slots := a.Workload.Status(s.Name)
 		for i := range slots {

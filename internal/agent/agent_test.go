@@ -125,6 +125,8 @@ func (r runtime) Apply(services map[string][]fleet.Slot) {
 	r.do(func() { r.slots, r.log = services, append(r.log, "slots") })
 }
 
+func (g gateway) Rest(bool) {}
+
 func (r runtime) Scaled(string) *fleet.Scaled { return nil }
 
 func (r runtime) Status(service string) []fleet.SlotStatus {

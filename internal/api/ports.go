@@ -18,6 +18,7 @@ import (
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/switchboard"
+	"github.com/ringfence/ringfence/internal/upkeep"
 )
 
 // Catalog holds what people declared.
@@ -126,6 +127,13 @@ type Lab interface {
 type Flags interface {
 	Current(env string) (*flag.Snapshot, error)
 	Await(ctx context.Context, env, have string, wait time.Duration) (flag.Feed, error)
+}
+
+// Upkeep takes units into maintenance and back.
+type Upkeep interface {
+	Units(ctx context.Context, now time.Time) ([]upkeep.Unit, error)
+	Rest(ctx context.Context, actor, unit string, o upkeep.Order, now time.Time) (upkeep.Unit, error)
+	Return(ctx context.Context, actor, unit, reason string, now time.Time) (upkeep.Unit, error)
 }
 
 // FlagKeys are those by which clients ask for flags.

@@ -20,6 +20,7 @@ type Options struct {
 	Artifacts Artifacts
 	Rollouts  Rollouts
 	Decisions Decisions
+	Upkeep    Upkeep
 	Configs   Configs
 	Telling   Telling
 	Incidents Incidents
@@ -91,6 +92,7 @@ func New(o Options) (*Server, error) {
 	s.incidents()
 	s.events()
 	s.units()
+	s.upkeep()
 	s.feed()
 	s.flags()
 	s.flagKeys()

@@ -52,6 +52,7 @@ import (
 	"github.com/ringfence/ringfence/internal/track"
 	"github.com/ringfence/ringfence/internal/tsdb"
 	"github.com/ringfence/ringfence/internal/ui"
+	"github.com/ringfence/ringfence/internal/upkeep"
 )
 
 // ServerConfig configures a control plane.
@@ -97,6 +98,7 @@ type server struct {
 	probes     *probes
 	notify     *notify.Engine
 	responder  *responder.Responder
+	upkeep     *upkeep.Keeper
 	flags      *flagserve.Handlers
 	dataToken  string
 	secure     *tls.Config
@@ -185,6 +187,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		Store: s.store, Fleet: everywhere{s.hub, s.serving, s.told}, Metrics: s.told, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks, s},
 		Logger: c.Logger, Interval: c.Step,
 	})
+	s.upkeep = upkeep.New(upkeep.Options{Store: s.store, Fleet: s.hub, Declared: func() { s.controller.Declared() }, Logger: c.Logger})
 	s.board = s.newBoard()
 	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Choices: serving.KindChoices,
 		Every: 60 * c.Step, Logger: c.Logger})
@@ -214,6 +217,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.serving.Run(ctx) })
+	group.Go(func() error { return s.upkeep.Run(ctx) })
 	group.Go(func() error { return s.lab.Run(ctx) })
 	group.Go(func() error { return s.probes.run(ctx) })
 	group.Go(func() error { return s.pager.Run(ctx) })
@@ -305,7 +309,7 @@ func (s *server) handler() (http.Handler, error) {
 	}
 	return api.New(api.Options{
 		Incidents: s.responder,
-		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
+		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Upkeep: s.upkeep, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

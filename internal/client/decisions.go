@@ -7,6 +7,7 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
+	"github.com/ringfence/ringfence/internal/upkeep"
 )
 
 // Approvals returns the approvals that rollouts wait for, or will wait for once their current ring has baked.
@@ -49,6 +50,27 @@ func (c *Client) TurnLine(ctx context.Context, reason string, stop bool) (rollou
 	}
 	var out rollout.Line
 	err := c.call(ctx, request{method: http.MethodPost, path: "/v1/line/" + word, body: wire.Reason{Reason: reason}}, &out)
+	return out, err
+}
+
+// Units lists the units in which services run.
+func (c *Client) Units(ctx context.Context) ([]upkeep.Unit, error) {
+	var out wire.Units
+	err := c.call(ctx, request{method: http.MethodGet, path: "/v1/units"}, &out)
+	return out.Items, err
+}
+
+// RestUnit takes a unit into maintenance: word is cordon or drain.
+func (c *Client) RestUnit(ctx context.Context, unit, word string, m wire.Maintenance) (upkeep.Unit, error) {
+	var out upkeep.Unit
+	err := c.call(ctx, request{method: http.MethodPost, path: "/v1/units/" + escape(unit) + "/" + word, body: m}, &out)
+	return out, err
+}
+
+// ReturnUnit ends a unit's maintenance.
+func (c *Client) ReturnUnit(ctx context.Context, unit, reason string) (upkeep.Unit, error) {
+	var out upkeep.Unit
+	err := c.call(ctx, request{method: http.MethodPost, path: "/v1/units/" + escape(unit) + "/return", body: wire.Reason{Reason: reason}}, &out)
 	return out, err
 }
 

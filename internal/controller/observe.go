@@ -64,6 +64,9 @@ func (c *Controller) look(sit situation, now time.Time) sight {
 		if !wanted && !exposed && !state.Phase.Ended() {
 			continue
 		}
+		if sit.rests[unit].Drain { // nobody is served there: it has nothing to say of either version
+			continue
+		}
 		status, at := c.Fleet.Observe(unit, state.Service)
 		desired := sit.desired[unit]
 		fresh := now.Sub(at) < reportAge

@@ -18,8 +18,9 @@ type situation struct {
 	rollout versioned[rollout.State]
 	desired map[string]versioned[fleet.Service] // by unit
 	line    rollout.Line
-	budgets *rollout.Restraint // what low error budgets ask
-	moved   bool               // where it shall run it runs, so that it may leave where it shall not
+	budgets *rollout.Restraint    // what low error budgets ask
+	rests   map[string]fleet.Rest // by unit: those in maintenance
+	moved   bool                  // where it shall run it runs, so that it may leave where it shall not
 }
 
 // units is where the service shall run. A rollout in flight keeps the units it began with: one that is added or
@@ -81,6 +82,9 @@ func (c *Controller) situation(ctx context.Context, service string) (situation, 
 		if s.budgets, err = c.restraint(ctx, service); err != nil {
 			return s, err
 		}
+		if s.rests, err = c.atRest(ctx, s.units()); err != nil {
+			return s, err
+		}
 	}
 	for _, unit := range slices.Concat(s.units(), s.left()) {
 		if s.desired[unit], err = readOrNew[fleet.Service](ctx, c.Store, KindDesired, unit+"/"+service); err != nil {
@@ -114,6 +118,7 @@ func (c *Controller) holds(sit situation, now time.Time) []rollout.Hold {
 		name := sit.spec.Rings[sit.spec.Reach-1].Name
 		holds = append(holds, rollout.Hold{Kind: rollout.HoldReach, Name: name, Reason: "it is declared to reach ring " + name + " and no further"})
 	}
+	holds = append(holds, resting(sit)...)
 	if c.Calendar == nil {
 		return holds
 	}
@@ -133,6 +138,35 @@ func beyond(sit situation) bool {
 		return false
 	}
 	return !slices.ContainsFunc(sit.spec.Rings[:sit.spec.Reach], func(r resource.Ring) bool { return r.Name == state.Rings[next].Name })
+}
+
+// atRest reads which units are in maintenance.
+func (c *Controller) atRest(ctx context.Context, units []string) (map[string]fleet.Rest, error) {
+	rests := map[string]fleet.Rest{}
+	for _, unit := range units {
+		doc, err := readOrNew[fleet.Rest](ctx, c.Store, fleet.KindRest, unit)
+		if err != nil {
+			return nil, err
+		}
+		if doc.rev > 0 {
+			rests[unit] = doc.value
+		}
+	}
+	return rests, nil
+}
+
+// resting are the units in maintenance that the next ring has members in: nothing new is brought there.
+func resting(sit situation) (holds []rollout.Hold) {
+	state := sit.rollout.value
+	next := state.Ring + 1
+	for _, unit := range sit.units() {
+		rest, resting := sit.rests[unit]
+		if !resting || next < len(state.Members) && len(state.Members[next].Units) > 0 && !slices.Contains(state.Members[next].Units, unit) {
+			continue
+		}
+		holds = append(holds, rollout.Hold{Kind: rollout.HoldUnit, Name: unit, Reason: rest.Reason + " (" + rest.By + ")"})
+	}
+	return holds
 }
 
 // restraint is what low error budgets ask of a service's changes, nil for nothing.

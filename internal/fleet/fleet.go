@@ -10,6 +10,7 @@ import (
 type Desired struct {
 	Unit     string    `json:"unit"`
 	Services []Service `json:"services"`
+	Rest     *Rest     `json:"rest,omitempty"`
 }
 
 // Service is what a unit shall do for one service. Generation grows with each change of it.
@@ -149,6 +150,7 @@ type Observed struct {
 	Admin    string          `json:"admin,omitempty"`   // base URL of the data plane's own page, metrics and logs
 	Gateway  string          `json:"gateway,omitempty"` // URL under which this machine reaches the gateway
 	Services []ServiceStatus `json:"services"`
+	Rest     string          `json:"rest,omitempty"` // leaving, resting or returning; empty while it serves
 }
 
 // ServiceStatus is what is seen of one service in a unit.

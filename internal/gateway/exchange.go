@@ -70,6 +70,10 @@ func (x *exchange) run() (cut bool) {
 	if !x.acceptable() {
 		return
 	}
+	if x.r.URL.Path == readyPath {
+		x.tellReady()
+		return
+	}
 	if x.g.opts.Pages != nil && x.page() {
 		return
 	}
@@ -80,7 +84,7 @@ func (x *exchange) run() (cut bool) {
 // leaveAfter asks an HTTP/1 client to leave its connection after this answer: while the gateway ends, and after a request to switch to another
 // protocol, as what follows that one is not looked at. HTTP/2 is told by frames.
 func (x *exchange) leaveAfter() {
-	if x.r.ProtoMajor == 1 && (x.g.closing.Load() || x.r.Header["Upgrade"] != nil && !hasToken(x.r.Header.Get("Upgrade"), "h2c")) {
+	if x.r.ProtoMajor == 1 && (x.g.parting() || x.r.Header["Upgrade"] != nil && !hasToken(x.r.Header.Get("Upgrade"), "h2c")) {
 		x.w.Header().Set("Connection", "close")
 	}
 }

@@ -32,6 +32,7 @@ type Gateway struct {
 	held    atomic.Int64
 	drain   atomic.Int64 // the longest of the services' slots
 	closing atomic.Bool  // Serve is ending: every answer asks its client to leave the connection
+	resting atomic.Bool  // as closing, but for a maintenance, after which it goes on
 	twos    sync.Map     // *guardHTTP2: connections that speak HTTP/2
 
 	logged   atomic.Int64 // when a failure was last logged, unix nanoseconds

@@ -40,7 +40,7 @@ func (c *guardConn) speakHTTP2(first []byte) {
 	two.to = copy(two.in, first)
 	c.two, c.mode, c.first = two, http2Mode, nil
 	c.g.twos.Store(two, struct{}{})
-	if c.g.closing.Load() {
+	if c.g.parting() {
 		two.leave()
 	}
 }

@@ -53,10 +53,7 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	g.closing.Store(true)
 	gate.stop()
-	g.twos.Range(func(two, _ any) bool {
-		go two.(*guardHTTP2).leave()
-		return true
-	})
+	g.goAway()
 	time.Sleep(g.limits.LameDuck)
 	err := g.finish(srv)
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {

@@ -80,7 +80,7 @@ func (h *Hub) Desired(ctx context.Context, name, have string, wait time.Duration
 		h.mu.Lock()
 		changed := h.unit(name).changed
 		h.mu.Unlock()
-		docs, tag, err := h.read(ctx, name)
+		docs, rest, tag, err := h.read(ctx, name)
 		if err != nil {
 			return fleet.Desired{}, "", err
 		}
@@ -96,21 +96,33 @@ func (h *Hub) Desired(ctx context.Context, name, have string, wait time.Duration
 			}
 		}
 		d, err := decode(name, docs)
+		d.Rest = rest
 		return d, tag, err
 	}
 }
 
-// read returns a unit's documents and a tag of them: equal for equal documents, whichever control plane is asked.
-func (h *Hub) read(ctx context.Context, name string) ([]store.Doc, string, error) {
+// read returns a unit's documents, its maintenance, and a tag of them: equal for equal documents, whichever control plane is asked.
+func (h *Hub) read(ctx context.Context, name string) ([]store.Doc, *fleet.Rest, string, error) {
 	var all []store.Doc
+	var rest *fleet.Rest
 	sum := sha256.New()
+	switch doc, err := h.store.Get(ctx, fleet.KindRest, name); {
+	case err == nil:
+		rest = &fleet.Rest{}
+		if err := json.Unmarshal(doc.Body, rest); err != nil {
+			return nil, nil, "", fmt.Errorf("%s %s: %w", doc.Kind, doc.Name, err)
+		}
+		sum.Write(doc.Body)
+	case !errs.Is(err, errs.Missing):
+		return nil, nil, "", err
+	}
 	for after := ""; ; {
 		docs, err := h.store.List(ctx, store.Page{Kind: h.kind, Prefix: name + "/", After: after})
 		if err != nil {
-			return nil, "", err
+			return nil, nil, "", err
 		}
 		if len(docs) == 0 {
-			return all, hex.EncodeToString(sum.Sum(nil)[:12]), nil
+			return all, rest, hex.EncodeToString(sum.Sum(nil)[:12]), nil
 		}
 		for _, doc := range docs {
 			sum.Write(doc.Body)

@@ -94,13 +94,15 @@ func (s State) mayEnter(ring int, ev Evidence, now time.Time) (ok bool, why stri
 // held says what beyond the rollout keeps it from moving outward, "" when nothing does.
 func (s State) held(ev Evidence) string {
 	for _, h := range ev.Holds {
-		if h.Kind == HoldFreeze && s.Through || h.Kind == HoldLine && s.Lane == Sev0 {
+		if h.Kind == HoldFreeze && s.Through || (h.Kind == HoldLine || h.Kind == HoldUnit) && s.Lane == Sev0 {
 			continue
 		}
 		why := "the line is stopped: " + h.Reason
 		switch h.Kind {
 		case HoldReach:
 			why = h.Reason
+		case HoldUnit:
+			why = fmt.Sprintf("unit %s is in maintenance: %s", h.Name, h.Reason)
 		case HoldFreeze:
 			why = fmt.Sprintf("frozen by %s: %s", h.Name, h.Reason)
 		}

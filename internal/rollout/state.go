@@ -204,7 +204,7 @@ type Peak struct {
 
 // Hold is something beyond a rollout that keeps it from moving outward.
 type Hold struct {
-	Kind   string    `json:"kind" doc:"freeze or line"`
+	Kind   string    `json:"kind" doc:"freeze, line, reach or unit"`
 	Name   string    `json:"name,omitempty"`
 	Reason string    `json:"reason"`
 	Until  time.Time `json:"until,omitzero" doc:"when it ends, if that is known"`
@@ -215,6 +215,7 @@ const (
 	HoldFreeze = "freeze" // a time in which nothing moves
 	HoldLine   = "line"   // somebody stopped the line
 	HoldReach  = "reach"  // a flag is not meant to reach further
+	HoldUnit   = "unit"   // a unit is in maintenance
 )
 
 // Instances are the running processes of one version.
