@@ -38,6 +38,12 @@ func (t told) sentence() string {
 		return fmt.Sprintf("%s %s %s %s", who, d.Action, kind, name)
 	case "resource.deleted":
 		return fmt.Sprintf("%s deleted %s %s", who, kind, name)
+	case "unit.cordoned":
+		return who + " lets nothing new be brought to unit " + name
+	case "unit.drained":
+		return who + " takes unit " + name + " out of service"
+	case "unit.returned":
+		return who + " brings unit " + name + " back"
 	case "line.stopped":
 		return who + " stopped the line: nothing moves outward, harm is still taken back"
 	case "line.lifted":

@@ -31,6 +31,14 @@ type headline struct {
 
 func say(s string) func(told) string { return func(told) string { return s } }
 
+// about puts the name of what it happened to into a format.
+func about(format string) func(told) string {
+	return func(t told) string {
+		_, name, _ := strings.Cut(t.Subject, "/")
+		return fmt.Sprintf(format, name)
+	}
+}
+
 func inRing(format string) func(told) string {
 	return func(t told) string {
 		if t.said.Ring == "" {
@@ -78,6 +86,8 @@ var headlines = map[string]headline{
 	rollout.EvRetired:    {15, Calm, say("the version before is stopped"), nothing},
 	"line.stopped":       {95, Bad, say("The line is stopped"), say("Nothing moves outward. When it is safe, a second person lifts it with: ringfence stop-the-line lift")},
 	"line.lifted":        {95, Good, say("The line goes on"), nothing},
+	"unit.drained":       {60, Warn, about("Unit %s is taken out of service"), say("Rollouts wait before rings that have members there. Back: ringfence unit return")},
+	"unit.returned":      {60, Good, about("Unit %s comes back"), nothing},
 	EvFailed: {70, Bad, say("Somebody was not told"), func(t told) string {
 		return "Look at the receiver and at its secret, then try it with: ringfence notifier test " + strings.TrimPrefix(t.Subject, "notifier/")
 	}},

@@ -128,6 +128,9 @@ func toldOf(out *entry) string {
 	if kind == "probe" && strings.HasPrefix(out.Type, "probe.") {
 		return toldOfProbe(out, name)
 	}
+	if kind == "unit" || strings.HasPrefix(out.Type, "instance") {
+		return toldOfUnit(out, name)
+	}
 	who := person(out.Actor)
 	switch out.Type {
 	case "release.created":
