@@ -1,42 +1,41 @@
 package ui
 
 import (
-	"encoding/json"
-	"fmt"
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/ringfence/ringfence/internal/fleet"
 )
 
-// toldOfUnit says what a unit went through, and what its data plane did by itself; "" for what it has no words for.
-func toldOfUnit(out *entry, name string) string {
-	who := person(out.Actor)
-	var d struct {
-		Unit, Instance, Reason string
-		Before, Instances      int
+// perUnit is what is so in each unit.
+type perUnit []struct{ unit, is string }
+
+func (p perUnit) add(unit, is string) perUnit { return append(p, struct{ unit, is string }{unit, is}) }
+
+// text says it once when it is the same everywhere.
+func (p perUnit) text() string {
+	var parts []string
+	same := true
+	for _, one := range p {
+		parts = append(parts, cmp.Or(one.is, "nothing")+" in "+one.unit)
+		same = same && one.is == p[0].is
 	}
-	_ = json.Unmarshal(out.Data, &d) // what cannot be read is told without
-	switch out.Type {
-	case "unit.cordoned":
-		out.Tone, out.Reason = "hold", quoted(out.Data)
-		return who + " lets nothing new be brought to unit " + name
-	case "unit.drained":
-		out.Tone, out.Reason = "hold", quoted(out.Data)
-		return who + " takes unit " + name + " out of service"
-	case "unit.returned":
-		out.Tone, out.Reason = "pass", quoted(out.Data)
-		return who + " brings unit " + name + " back"
-	case "unit.left":
-		return "Unit " + name + " asks its users to go elsewhere"
-	case "unit.rested":
-		return "Unit " + name + " is out of service: its instances are stopped"
-	case "unit.restarted":
-		return "Unit " + name + " starts its instances again"
-	case "unit.served":
-		return "Unit " + name + " serves again"
-	case "instances.scaled":
-		out.Reason = sentenceCase(d.Reason)
-		return fmt.Sprintf("%s has %d instances of each version in unit %s, after %d", name, d.Instances, d.Unit, d.Before)
-	case "instance.restarted":
-		out.Tone, out.Reason = "hold", sentenceCase(d.Reason)
-		return fmt.Sprintf("%s in unit %s was started again", d.Instance, d.Unit)
+	if same && len(p) > 0 {
+		return p[0].is
 	}
-	return ""
+	return strings.Join(parts, ", ")
+}
+
+// together is what the units of a service report of it, as one, and when the one reported that has been silent the longest.
+func (s *Server) together(units []string, service string) (fleet.ServiceStatus, time.Time) {
+	var oldest time.Time
+	all := make([]fleet.ServiceStatus, len(units))
+	for i, unit := range units {
+		var seen time.Time
+		if all[i], seen = s.Hub.Observe(unit, service); i == 0 || seen.Before(oldest) {
+			oldest = seen
+		}
+	}
+	return fleet.Together(all), oldest
 }
