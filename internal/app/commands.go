@@ -63,6 +63,7 @@ interrupted; the instances of your services are then stopped. One plane that die
 	addFlags(cmd, &c.Flags, &c.FlagsLimits)
 	f.StringVar(&c.Unit, "unit", "local", "name of this unit")
 	addGateway(cmd, &c.Trusted, &c.Access)
+	addACME(cmd, &c.ACME)
 	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it")
 	return cmd
 }
@@ -191,6 +192,7 @@ func dataPlaneCommand() *cobra.Command {
 	addFlags(cmd, &c.Flags, &c.FlagsLimits)
 	f.StringVar(&c.Environment, "environment", flag.Production, "environment whose flags are served")
 	addGateway(cmd, &c.Trusted, &c.Access)
+	addACME(cmd, &c.ACME)
 	addTLS(cmd, &c.TLS, "the gateway speaks TLS with it, and the other addresses when others shall reach them")
 	f.BoolVar(&c.StopInstances, "stop-instances", false, "stop the instances on a clean end; without, they go on and are adopted at the next start")
 	return cmd

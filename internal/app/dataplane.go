@@ -19,6 +19,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/accesslog"
+	"github.com/ringfence/ringfence/internal/acme"
 	"github.com/ringfence/ringfence/internal/agent"
 	"github.com/ringfence/ringfence/internal/blob"
 	"github.com/ringfence/ringfence/internal/catalog"
@@ -42,6 +43,7 @@ type DataPlaneConfig struct {
 	FlagsLimits
 	Environment   string // whose flags; default production
 	Access        AccessConfig
+	ACME          ACMEConfig
 	Trusted       []string // addresses of proxies before the gateway
 	TLS           TLSFiles // the gateway speaks TLS with them, and the other addresses when they are not on loopback
 	StopInstances bool     // on a clean end, stop the instances; else they go on and are adopted later
@@ -53,6 +55,8 @@ type dataPlane struct {
 	DataPlaneConfig
 	token   string
 	secure  *tls.Config
+	front   *tls.Config  // the gateway's
+	issuer  *acme.Issuer // nil: certificates come from files
 	gateway *gateway.Gateway
 	runtime *workload.Runtime
 	agent   *agent.Agent
@@ -120,7 +124,10 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	}
 	metrics := prometheus.NewRegistry()
 	d.newRUM(metrics, control)
-	o := gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.secure, Registry: metrics, Pages: d.rum}
+	if err := d.certify(); err != nil {
+		return nil, err
+	}
+	o := gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.front, Registry: metrics, Pages: d.rum}
 	if o.TrustedProxies, err = prefixes(c.Trusted); err != nil {
 		return nil, err
 	}
@@ -165,12 +172,16 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	defer shrinkLater()()
 	d.agent.Restore(ctx)
 	d.flags.Restore()
+	plain, err := d.ACME.listen()
+	if err != nil {
+		return err
+	}
 	var secure *tls.Config
 	if guardAddress("", admin.Addr().String(), false) != nil {
 		secure = d.secure.Clone()
 	}
 	d.agent.Admin = scheme(secure) + admin.Addr().String()
-	d.agent.Gate = scheme(d.secure) + reachable(public.Addr().String())
+	d.agent.Gate = scheme(d.front) + reachable(public.Addr().String())
 	run := RunFile{URL: d.agent.Admin, Gateway: public.Addr().String(), Flags: d.flags.address()}
 	if err := writeRunFile(d.Data, "dataplane", run); err != nil {
 		return err
@@ -183,6 +194,9 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 		defer answered()
 		return d.gateway.Serve(running, public)
 	})
+	if plain != nil {
+		group.Go(func() error { return serveHTTP(running, plain, d.plainPages(), nil) })
+	}
 	if d.access != nil {
 		group.Go(func() error { return d.access.Run(answering) })
 	}
@@ -197,7 +211,7 @@ func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	group.Go(func() error { return d.shipper.Run(running) })
 	group.Go(func() error { return d.saveUsers(running) })
 	group.Go(func() error { return serveHTTP(running, admin, d.adminPages(), secure) })
-	err := group.Wait()
+	err = group.Wait()
 	asked := ctx.Err() != nil // else something of ours has failed: the instances go on and are adopted
 	return errors.Join(err, d.runtime.Close(d.StopInstances && asked))
 }

@@ -41,6 +41,7 @@ type UpConfig struct {
 	LogLimits
 	Unit    string
 	Access  AccessConfig
+	ACME    ACMEConfig
 	Trusted []string // addresses of proxies before the gateway
 	TLS     TLSFiles // of the gateway
 	Scrape  time.Duration
@@ -196,6 +197,7 @@ func (c *UpConfig) dataPlaneArgs() []string {
 	for _, p := range c.Trusted {
 		args = append(args, "--trusted-proxy", p)
 	}
+	args = append(args, c.ACME.args()...)
 	return append(args, c.Access.args()...)
 }
 

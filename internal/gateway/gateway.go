@@ -258,6 +258,9 @@ func (g *Gateway) Drain(ctx context.Context, service, name string, limit time.Du
 	return late
 }
 
+// Serves reports whether a service has a route for a host by that very name, not by a wildcard or for any host.
+func (g *Gateway) Serves(host string) bool { return len(g.table.Load().exact[normalHost(host)]) > 0 }
+
 // InFlight counts the requests and streams of a version that are not yet answered to the end.
 func (g *Gateway) InFlight(service, name string) int64 {
 	g.mu.Lock()

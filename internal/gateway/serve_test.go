@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,4 +174,54 @@ func TestHTTPToTLS(t *testing.T) {
 		t.Errorf("got %q", answer)
 	}
 	r.counts("1", "ringfence_gateway_refused_total", "tls_handshake")
+}
+
+// TestCertificateIsReplaced: connections that are open go on, new ones get the new certificate; and an authority's challenge is answered by the handshake.
+func TestCertificateIsReplaced(t *testing.T) {
+	one, two := httptest.NewUnstartedServer(nil), httptest.NewUnstartedServer(nil)
+	one.StartTLS()
+	defer one.Close()
+	two.StartTLS()
+	defer two.Close()
+	second := two.TLS.Certificates[0]
+	second.Certificate = append([][]byte{}, append(second.Certificate, second.Certificate[0])...) // told apart by the length of its chain
+	var now atomic.Pointer[tls.Certificate]
+	now.Store(&one.TLS.Certificates[0])
+	r := newRig(t, Options{TLS: &tls.Config{NextProtos: []string{"acme-tls/1"}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return now.Load(), nil }}})
+	r.backend("v1", say("ok"))
+	r.apply(shop(nil))
+	dial := func(protocol string) *tls.Conn {
+		t.Helper()
+		c, err := tls.Dial("tcp", strings.TrimPrefix(r.url, "http://"), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	ask := func(c *tls.Conn, br *bufio.Reader) {
+		t.Helper()
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		res, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := io.ReadAll(res.Body); string(b) != "ok" || res.Close {
+			t.Errorf("got %d %q", res.StatusCode, b)
+		}
+	}
+	before := dial("http/1.1")
+	br := bufio.NewReader(before)
+	ask(before, br)
+	now.Store(&second)
+	ask(before, br)
+	after := dial("http/1.1")
+	if n := len(after.ConnectionState().PeerCertificates); n != len(second.Certificate) {
+		t.Errorf("a new connection got a chain of %d", n)
+	}
+	ask(after, bufio.NewReader(after))
+	challenge := dial("acme-tls/1")
+	if _, err := challenge.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("after a challenge: %v", err)
+	}
 }
