@@ -161,8 +161,8 @@ func (o *addColumn) complete(b *build) {
 		return
 	}
 	c, fast := o.Column, o.Column.Default != nil && constant(*o.Column.Default)
-	if !c.Nullable && !fast { // its check spares the scan
-		b.contract = append(b.contract, b.on(o.Table)+"ALTER COLUMN "+Quote(o.column.Physical)+" SET NOT NULL, DROP CONSTRAINT "+Quote(ownName("nn", o.column.Physical)))
+	if !c.Nullable && !fast {
+		b.notNull(o.Table, o.column.Physical, o.column.Physical)
 	}
 	if o.column.Physical != c.Name {
 		b.contract = append(b.contract, b.on(o.Table)+"RENAME COLUMN "+Quote(o.column.Physical)+" TO "+Quote(c.Name))

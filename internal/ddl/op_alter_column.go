@@ -148,7 +148,7 @@ func (o *alterColumn) complete(b *build) {
 		b.swap(o.Table, o.Column, o.old, o.new)
 	} else {
 		if o.Nullable != nil {
-			b.contract = append(b.contract, b.on(o.Table)+"ALTER COLUMN "+Quote(o.Column)+" SET NOT NULL, DROP CONSTRAINT "+Quote(ownName("nn", o.old.Physical)))
+			b.notNull(o.Table, o.Column, o.old.Physical)
 		}
 		if o.Default.set && o.Default.value == nil {
 			b.contract = append(b.contract, b.on(o.Table)+"ALTER COLUMN "+Quote(o.Column)+" DROP DEFAULT")

@@ -114,7 +114,7 @@ func (b *build) change(t *Table, columns []string, up, down map[string]string) (
 
 func (o *createConstraint) start(b *build) error {
 	t := b.now.Tables[o.Table]
-	o.table = t
+	o.table, o.required = t, nil
 	var err error
 	if o.changed, err = b.change(t, o.Columns, o.Up, o.Down); err != nil {
 		return err
@@ -165,7 +165,7 @@ func (o *createConstraint) complete(b *build) {
 		b.swap(o.Table, c.name, c.old, c.new)
 	}
 	for i, c := range o.required {
-		b.contract = append(b.contract, b.on(o.Table)+"ALTER COLUMN "+Quote(o.nameOf(i))+" SET NOT NULL, DROP CONSTRAINT "+Quote(ownName("nn", c.Physical)))
+		b.notNull(o.Table, o.nameOf(i), c.Physical)
 	}
 }
 

@@ -56,7 +56,7 @@ func (o *dropConstraints) validate(b *build) error {
 
 func (o *dropConstraints) start(b *build) error {
 	t := b.now.Tables[o.Table]
-	o.table, o.dropped = t, t.constraint(o.Name)
+	o.table, o.dropped, o.changed = t, t.constraint(o.Name), nil
 	t.Constraints = slices.DeleteFunc(t.Constraints, func(k *Constraint) bool { return k == o.dropped })
 	for _, name := range o.columns {
 		c := t.column(name)

@@ -142,7 +142,7 @@ func MakePlan(m Migration, c *Catalog) (Plan, error) {
 
 func (b *build) plan() (Plan, error) {
 	p := Plan{Name: b.m.Name, Schema: b.old.Schema, Version: b.version, Previous: b.old.Previous, Lint: LintMigration(b.m)}
-	triggers, fills, err := b.sync()
+	triggers, fills, settles, err := b.sync()
 	if err != nil {
 		return Plan{}, err
 	}
@@ -152,7 +152,7 @@ func (b *build) plan() (Plan, error) {
 	for _, t := range b.order {
 		p.Expand = append(p.Expand, *b.alters[t])
 	}
-	p.Expand = slices.Concat(p.Expand, fills, b.indexes, b.confirms, []Step{b.views()})
+	p.Expand = slices.Concat(p.Expand, fills, b.indexes, b.confirms, settles, []Step{b.views()})
 	drop := make([]string, 0, len(triggers))
 	for _, s := range triggers {
 		drop = append(drop, s.drop()...)

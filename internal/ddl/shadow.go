@@ -159,10 +159,16 @@ func (b *build) swap(table, column string, old, s *Column) {
 	if old.Sequence != "" {
 		b.contract = append(b.contract, "ALTER SEQUENCE "+old.Sequence+" OWNED BY "+qualified(b.old.Schema, table)+"."+Quote(s.Physical))
 	}
-	if s.NotNull { // its check spares the scan
-		b.contract = append(b.contract, b.on(table)+"ALTER COLUMN "+Quote(s.Physical)+" SET NOT NULL, DROP CONSTRAINT "+Quote(ownName("nn", s.Physical)))
+	if s.NotNull {
+		b.notNull(table, s.Physical, s.Physical)
 	}
 	b.contract = append(b.contract, b.on(table)+"DROP COLUMN "+Quote(column), b.on(table)+"RENAME COLUMN "+Quote(s.Physical)+" TO "+Quote(column))
+}
+
+// notNull makes a column NOT NULL, at the contract. Its check spares the scan, and goes afterwards: in a statement of its own, as
+// PostgreSQL would drop it first.
+func (b *build) notNull(table, column, physical string) {
+	b.contract = append(b.contract, b.on(table)+"ALTER COLUMN "+Quote(column)+" SET NOT NULL", b.on(table)+"DROP CONSTRAINT "+Quote(ownName("nn", physical)))
 }
 
 // undoColumn drops a column that start added.

@@ -157,7 +157,11 @@ func (s *sync) settle() {
 }
 
 // sync writes triggers and fills. The triggers go into the transactions that prepare their tables.
-func (b *build) sync() (triggers []*sync, fills []Step, err error) {
+//
+// While rows are filled, every write by the old version, alone as it is then, computes what up says: a row that was not filled yet
+// may move to where the fill has been. Before the new version is seen, the functions are replaced by ones that compute only what
+// a write bears upon; that step waits for writers, so that no statement is left that began with the first.
+func (b *build) sync() (triggers []*sync, fills, settles []Step, err error) {
 	for _, name := range slices.Sorted(maps.Keys(b.syncs)) {
 		s := b.syncs[name]
 		if len(s.ups) == 0 && len(s.downs) == 0 {
@@ -180,7 +184,7 @@ func (b *build) sync() (triggers []*sync, fills []Step, err error) {
 				}
 			}
 			if err := b.check(a); err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 		}
 		s.settle()
@@ -189,9 +193,11 @@ func (b *build) sync() (triggers []*sync, fills []Step, err error) {
 		if len(s.ups) > 0 {
 			fills = append(fills, Step{Kind: StepFill, Title: "fill table " + name, Name: name, SQL: []string{s.fill()}, Rows: t.Rows,
 				Locks: []Lock{{name, rowExclusive}}, Takes: duration(t.Rows, fillRows)})
+			settles = append(settles, Step{Kind: StepQuick, Title: "have the trigger of table " + name + " keep what the other version wrote", Locks: []Lock{{name, shareRow}}, Takes: quick,
+				SQL: []string{s.define(b, true)}})
 		}
 	}
-	return triggers, fills, nil
+	return triggers, fills, settles, nil
 }
 
 // fill sets what is computed. It is about the rows that a condition picks, which is added to it.
@@ -239,17 +245,20 @@ func (s *sync) create(b *build) []string {
 		return "CREATE TRIGGER " + Quote(TriggerName+"_"+version) + " BEFORE INSERT OR UPDATE ON " + qualified(s.schema, s.table) +
 			" FOR EACH ROW WHEN (current_setting('ringfence.fill', true) IS DISTINCT FROM 'on' AND " + when + ") EXECUTE FUNCTION " + s.function() + "(" + Literal(version) + ")"
 	}
+	return append(s.drop(), s.define(b, len(s.ups) == 0), trigger("new", isNew), trigger("old", "NOT "+isNew))
+}
+
+// define makes the function, or replaces it.
+func (s *sync) define(b *build, filled bool) string {
 	path := []string{Quote(s.schema)}
 	for _, p := range b.old.Path {
 		path = append(path, Quote(p))
 	}
-	return append(s.drop(),
-		"CREATE FUNCTION "+s.function()+"() RETURNS trigger LANGUAGE plpgsql SET search_path = "+strings.Join(path, ", ")+" AS "+dollars(s.body()),
-		trigger("new", isNew), trigger("old", "NOT "+isNew))
+	return "CREATE OR REPLACE FUNCTION " + s.function() + "() RETURNS trigger LANGUAGE plpgsql SET search_path = " + strings.Join(path, ", ") + " AS " + dollars(s.body(filled))
 }
 
 // body is the function. Who wrote is told by what only one version has; when that says nothing, or both, by search_path.
-func (s *sync) body() string {
+func (s *sync) body(filled bool) string {
 	sides := []struct {
 		version string
 		only    []*Column
@@ -279,19 +288,19 @@ func (s *sync) body() string {
 	line("  IF _rf_by_new <> _rf_by_old THEN _rf_new := _rf_by_new; END IF;")
 	line("  IF _rf_new THEN")
 	line("    NULL;")
-	s.assigns(line, s.downs)
+	s.assigns(line, s.downs, true)
 	line("  ELSE")
 	line("    NULL;")
-	s.assigns(line, s.ups)
+	s.assigns(line, s.ups, filled)
 	line("  END IF;")
 	line("  RETURN NEW;")
 	line("END")
 	return w.String()
 }
 
-func (s *sync) assigns(line func(string, ...any), list []*assign) {
+func (s *sync) assigns(line func(string, ...any), list []*assign, filled bool) {
 	for _, a := range list {
-		line("    IF TG_OP = 'INSERT' THEN _rf_go := true;")
+		line("    IF TG_OP = 'INSERT' OR %t THEN _rf_go := true;", !filled)
 		if len(a.reads) > 0 {
 			line("    ELSE _rf_go := %s AND NOT %s;", changed(a.reads), changed([]string{a.target}))
 		} else {

@@ -20,6 +20,7 @@ import (
 const (
 	quickTimeout = 15 * time.Second // of a statement that only changes the catalogue, behind its locks
 	closeTimeout = 5 * time.Second
+	leaseWait    = 2 * time.Second
 	ownDeadlock  = "40ms" // deadlock_timeout of ours, where it may be set: we see a deadlock before programs do, and autovacuum makes way
 )
 
@@ -43,20 +44,36 @@ func (d *Database) Lease(ctx context.Context) (schema.Lease, error) {
 		return nil, kindOf(err, "connect to PostgreSQL")
 	}
 	l := &lease{d, conn}
-	var held bool
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, 0)", leaseClass).Scan(&held); err != nil {
+	if err := l.take(ctx); err != nil {
 		l.Close()
-		return nil, kindOf(err, "take the lease")
-	}
-	if !held {
-		defer l.Close()
-		return nil, l.taken(ctx)
+		return nil, err
 	}
 	if err := l.prepare(ctx); err != nil {
 		l.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// take waits a moment for the lease: the session of a program that died may take as long to end.
+func (l *lease) take(ctx context.Context) error {
+	for deadline := time.Now().Add(leaseWait); ; {
+		var held bool
+		if err := l.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1, 0)", leaseClass).Scan(&held); err != nil {
+			return kindOf(err, "take the lease")
+		}
+		if held {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return l.taken(ctx)
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return errs.Wrap(errs.Unavailable, ctx.Err(), "take the lease")
+		}
+	}
 }
 
 func (l *lease) taken(ctx context.Context) error {
@@ -79,7 +96,8 @@ func (l *lease) prepare(ctx context.Context) error {
 func (l *lease) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	_ = l.conn.Close(ctx) // the server notices by itself, too
+	_, _ = l.conn.Exec(ctx, "SELECT pg_advisory_unlock_all()") // at once; otherwise with the session, a moment later
+	_ = l.conn.Close(ctx)                                      // the server notices by itself, too
 }
 
 // Check has the database understand queries.

@@ -35,6 +35,9 @@ type Server struct {
 	log     bytes.Buffer
 }
 
+// Binaries is the folder of PostgreSQL's programs, empty when there is none; tests want NeedBinaries.
+func Binaries() string { return findBinaries() }
+
 func findBinaries() string {
 	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	slices.SortFunc(folders, func(a, b string) int { return majorOf(b) - majorOf(a) }) // the newest first
