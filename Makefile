@@ -96,6 +96,9 @@ bench-controller: ## 10,000 rollouts in flight: how late decisions are, and what
 bench-track: ## exposures and metric events over loopback, flushed to disk; summaries of a million exposures
 	@$(GO) run ./bench/track -users 1000000
 
+schema-proof: ## a database's schema changed under traffic of two versions, taken back, done again: make schema-proof ROWS=5000000
+	@$(GO) run ./bench/schema -rows $(or $(ROWS),5000000)
+
 verdict-table: ## verdicts on simulated releases, beside thresholds, Kayenta and Wald
 	@$(GO) run ./bench/verdict-table
 
@@ -110,4 +113,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: schema-proof help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean

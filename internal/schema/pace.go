@@ -6,44 +6,60 @@ import (
 )
 
 // pace chooses how much is filled at once and how long the pauses are. It decides by numbers that it is given and knows no clock.
+//
+// Whether filling slows others down is told by small writes, timed all along: those during a batch are compared with those
+// during pauses, lately. What else goes on in the database, or on its machine, bears upon both alike.
 type pace struct {
 	batch  time.Duration // what a batch shall take
 	most   float64       // rows a second, 0 for no limit
 	blocks int64
 	duty   float64 // share of the time that is spent filling
-	before []time.Duration
-	usual  time.Duration // how long a small write takes without us
-	now    time.Duration // lately, smoothed
+	during recent
+	pauses recent
+	fresh  int // small writes since duty was changed
 }
 
 const (
-	dutyFirst = 0.15
-	dutyLeast = 0.01
-	dutyMost  = 0.9
-	samples   = 9 // small writes that are timed before the fill
-	slower    = 3 // halves: answers may take this many halves of what is usual
+	dutyFirst = 0.2
+	dutyLeast = 0.02
+	dutyMost  = 0.7
+	enough    = 9 // small writes of a kind, before they say anything
+	slower    = 1.4
+	slack     = 500 * time.Microsecond
 )
+
+// recent are the last durations of a kind.
+type recent struct {
+	ring [31]time.Duration
+	n    int
+}
+
+func (r *recent) add(d time.Duration) { r.ring[r.n%len(r.ring)] = d; r.n++ }
+
+func (r *recent) median() time.Duration {
+	all := slices.Clone(r.ring[:min(r.n, len(r.ring))])
+	slices.Sort(all)
+	return all[len(all)/2]
+}
 
 func newPace(batch time.Duration, most float64) *pace {
 	return &pace{batch: batch, most: most, blocks: 8, duty: dutyFirst}
 }
 
-// ready reports whether it is known how long a small write usually takes.
-func (p *pace) ready() bool { return p.usual > 0 }
-
-// answer takes in how long a small write took.
-func (p *pace) answer(d time.Duration) {
-	if !p.ready() {
-		if p.before = append(p.before, d); len(p.before) >= samples {
-			slices.Sort(p.before)
-			p.usual = max(p.before[len(p.before)/2], 100*time.Microsecond)
-			p.now = p.usual
-		}
+// answer takes in how long a small write took, and whether a batch was being filled.
+func (p *pace) answer(d time.Duration, filling bool) {
+	if filling {
+		p.during.add(d)
+		p.fresh++
+	} else {
+		p.pauses.add(d)
+	}
+	if p.during.n < enough || p.pauses.n < enough || p.fresh < enough/3 {
 		return
 	}
-	p.now += (d - p.now) / 4
-	if p.now > p.usual*slower/2+500*time.Microsecond {
-		p.duty = max(p.duty*0.75, dutyLeast)
+	p.fresh = 0
+	if float64(p.during.median()) > float64(p.pauses.median())*slower+float64(slack) {
+		p.duty = max(p.duty*0.8, dutyLeast)
 		return
 	}
 	p.duty = min(p.duty+0.02, dutyMost)

@@ -35,7 +35,7 @@ func TestPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	run(t, filepath.Join("testdata", "postgres"), "DATABASE="+server.Address("scripts"), "DATABASE2="+server.Address("more"))
+	run(t, filepath.Join("testdata", "postgres"), "DATABASE="+server.Address("scripts"), "DATABASE2="+server.Address("more"), "DATABASE_URL="+server.Address(""))
 }
 
 // TestPrometheus runs the sessions with a Prometheus server, the one that make prometheus builds.

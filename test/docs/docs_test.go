@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/store/pgtest"
 	"github.com/ringfence/ringfence/test/sandbox"
 )
 
@@ -57,7 +58,11 @@ func TestPages(t *testing.T) {
 		ran++
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			newReader(t, strings.Contains(string(text), "<!-- sandbox: shop -->")).run(blocks)
+			r := newReader(t, strings.Contains(string(text), "<!-- sandbox: shop -->"))
+			if strings.Contains(string(text), "<!-- sandbox: postgres -->") {
+				r.database()
+			}
+			r.run(blocks)
 		})
 	}
 	if ran < 4 {
@@ -124,6 +129,16 @@ func newReader(t *testing.T, shop bool) *reader {
 		})
 	}
 	return r
+}
+
+// database gives the reader an empty PostgreSQL.
+func (r *reader) database() {
+	server, err := pgtest.Start(pgtest.NeedBinaries(r.t), false)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(server.Stop)
+	r.env = append(r.env, "RINGFENCE_DATABASE_URL="+server.Address(""))
 }
 
 func (r *reader) close() {
