@@ -185,7 +185,7 @@ func TestLifecycles(t *testing.T) {
 			address := newDatabase(t)
 			admin := connect(t, address, "")
 			admin.exec(shop)
-			e, _ := openEngine(t, address, schema.Options{})
+			e, d := openEngine(t, address, schema.Options{})
 			anyway := schema.Consent{Baked: true, AllowUnknown: true}
 			must[schema.Record](t)(e.Start(t.Context(), migration(t, "01", "")))
 			must[schema.Record](t)(e.Complete(t.Context(), "01", anyway))
@@ -199,7 +199,7 @@ func TestLifecycles(t *testing.T) {
 			for _, s := range c.started {
 				programs[s.by].does(s)
 			}
-			programs["old"].close()
+			programs["old"].end(d)
 			must[schema.Record](t)(e.Complete(t.Context(), "02", anyway))
 			for _, s := range c.completed {
 				programs["new"].does(s)

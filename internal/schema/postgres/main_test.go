@@ -16,8 +16,6 @@ import (
 	"github.com/ringfence/ringfence/internal/store/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
-
 // newDatabase makes a database of the test's own: leases and migrations are by database.
 func newDatabase(t testing.TB) string {
 	t.Helper()

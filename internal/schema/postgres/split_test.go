@@ -21,7 +21,7 @@ const splitPeople = `
 func TestSplitRetypeRename(t *testing.T) {
 	address := newDatabase(t)
 	connect(t, address, "").exec(people)
-	e, _ := openEngine(t, address, schema.Options{})
+	e, d := openEngine(t, address, schema.Options{})
 	must[schema.Record](t)(e.Start(t.Context(), migration(t, "01", "")))
 	must[schema.Record](t)(e.Complete(t.Context(), "01", schema.Consent{Baked: true, AllowUnknown: true}))
 
@@ -41,7 +41,7 @@ func TestSplitRetypeRename(t *testing.T) {
 	if _, err := e.Complete(t.Context(), "02", schema.Consent{Baked: true, AllowUnknown: true}); err == nil {
 		t.Fatal("completed while a session of the old version lives")
 	}
-	before.close()
+	before.end(d)
 	must[schema.Record](t)(e.Complete(t.Context(), "02", schema.Consent{Baked: true, AllowUnknown: true}))
 	after.want("SELECT first_name, last_name, age FROM people WHERE mail = 'c'", "ann rye 9")
 	after.want(`SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE attrelid = 'public.people'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname`,
