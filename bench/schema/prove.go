@@ -53,7 +53,6 @@ type prover struct {
 	engine  *schema.Engine
 	traffic *traffic
 	report  report
-	began   time.Time
 }
 
 func prove(ctx context.Context, c config) (report, error) {
