@@ -54,6 +54,11 @@ testbed: assets ## scenarios of a checkout of flagd-testbed, the evaluator's and
 storm: build ## kill the planes 200 times during rollouts under traffic
 	@RINGFENCE_STORM=200 $(GO) test -count=1 -timeout 60m -run TestStorm -v ./test/crash/
 
+FUZZTIME ?= 1m
+fuzz: assets ## every fuzz target in turn, a minute each: make fuzz FUZZTIME=10m
+	@set -e; for file in $$(git grep -l '^func Fuzz' -- '*_test.go'); do for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$file | cut -c6-); do \
+	  echo "$$(dirname $$file) $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); done; done
+
 bench: ## ring lookup, Next, e-process update, event append on both stores
 	@$(GO) test -run '^$$' -bench '^Benchmark(Lookup|Next|Add|Append|Proxy)' -benchmem ./internal/exposure ./internal/rollout ./internal/health ./internal/store/... ./internal/gateway
 
@@ -113,4 +118,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: schema-proof help assets build demo drill-detect tools check test test-openfeature testbed storm bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm fuzz schema-proof bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean

@@ -25,6 +25,7 @@ var undescribed = map[string]string{
 	"POST /api/v1/otlp/v1/metrics": "OpenTelemetry's protocol, where Prometheus has it",
 	"POST /v1/metrics":             "OpenTelemetry's protocol",
 	"OPTIONS /v1/metrics":          "what browsers ask before",
+	"OPTIONS /v1/logs":             "what browsers ask before",
 	"GET /metrics":                 "Prometheus' format",
 	"POST /opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "OpenTelemetry's protocol, gRPC",
 	"POST /opentelemetry.proto.collector.logs.v1.LogsService/Export":       "OpenTelemetry's protocol, gRPC",

@@ -116,6 +116,7 @@ func (s *Server) mounts() {
 		for _, path := range []string{"/v1/track", "/v1/logs", "/v1/traces"} {
 			s.mount("POST "+path, route{action: policy.Send, maxBody: maxEvents}, s.Track)
 		}
+		s.mount("OPTIONS /v1/logs", route{action: policy.Anyone}, s.Track) // what browsers ask before
 	}
 	if s.Metrics != nil {
 		s.mount("/api/v1/", route{action: policy.Read, timeout: 2 * time.Minute, maxBody: maxJSON}, s.Metrics)

@@ -17,6 +17,7 @@ import (
 	"github.com/ringfence/ringfence/internal/experiment"
 	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/lab"
+	"github.com/ringfence/ringfence/internal/otlp"
 	"github.com/ringfence/ringfence/internal/switchboard"
 	"github.com/ringfence/ringfence/internal/track"
 )
@@ -55,7 +56,13 @@ func firstTime(path string) (time.Time, error) {
 
 // intake takes exposures and metric events in. Who sends them has signed in; with a key for flags, they are of its environment.
 func (s *server) intake() http.Handler {
-	return s.events.Handler(track.KeysFunc(s.environmentOf), s.otherRecords())
+	h, pages := s.events.Handler(track.KeysFunc(s.environmentOf), s.otherRecords()), otlp.New(otlp.Service{Origins: s.Metrics.Origins})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/logs" && pages.Preflight(w, r) {
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // environmentOf is to which environment a caller's events belong.

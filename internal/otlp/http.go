@@ -42,10 +42,7 @@ func encoding(h http.Header) (asJSON, known bool) {
 
 // ServeHTTP answers POST, and the questions that browsers ask before.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.cors(w, r)
-	if r.Method == http.MethodOptions {
-		w.Header().Set("Allow", "POST, OPTIONS")
-		w.WriteHeader(http.StatusNoContent)
+	if s.Preflight(w, r) {
 		return
 	}
 	if r.Method != http.MethodPost {
@@ -136,6 +133,17 @@ func unreadable(err error) error {
 		return errTooLarge
 	}
 	return errs.Wrap(errs.Invalid, err, "the body cannot be read")
+}
+
+// Preflight lets browsers send from the origins that are allowed, and answers what they ask before; then there is no more to do.
+func (s *Service) Preflight(w http.ResponseWriter, r *http.Request) (done bool) {
+	s.cors(w, r)
+	if r.Method != http.MethodOptions {
+		return false
+	}
+	w.Header().Set("Allow", "POST, OPTIONS")
+	w.WriteHeader(http.StatusNoContent)
+	return true
 }
 
 // cors lets browsers send from the origins that are allowed. A token is sent by the page itself, never by the browser.

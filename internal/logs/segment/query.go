@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/logs"
 )
 
@@ -52,6 +53,22 @@ func late(ctx context.Context) (partial bool, err error) {
 	return false, err
 }
 
+// patience is how long a question waits for others.
+const patience = 2 * time.Second
+
+// enter waits until there is room for one more question: reading takes the processor, which alerts and verdicts need as well.
+func (s *Store) enter(ctx context.Context) (leave func(), err error) {
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case s.asking <- struct{}{}:
+		return func() { <-s.asking }, nil
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return nil, errs.E(errs.Unavailable, "%d questions about logs are being answered already", s.AtOnce).Next("Ask again in a moment, or about less.")
+}
+
 // Find answers a question. Until ctx's deadline it reads; then the answer is partial.
 func (s *Store) Find(ctx context.Context, q logs.Query) (logs.Page, error) {
 	m, err := q.Compile()
@@ -63,8 +80,13 @@ func (s *Store) Find(ctx context.Context, q logs.Query) (logs.Page, error) {
 	}
 	q.Limit = min(q.Limit, logs.MaxLimit)
 	if q.After > 0 || q.Tail {
-		return s.later(ctx, q, m)
+		return s.later(ctx, q, m) // which reads what is new alone
 	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return logs.Page{}, err
+	}
+	defer leave()
 	if !q.Before.IsZero() { // that moment itself may hold older ones
 		if end := q.Before.Time.Add(1); m.To.IsZero() || end.Before(m.To) {
 			m.To = end
@@ -151,6 +173,11 @@ func (s *Store) Count(ctx context.Context, q logs.CountQuery) (logs.Counts, erro
 	if err := logs.CheckBy(q.By); err != nil {
 		return logs.Counts{}, err
 	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return logs.Counts{}, err
+	}
+	defer leave()
 	all, _, done := s.parts(m, 0)
 	defer done()
 	slices.SortFunc(all, func(a, b part) int { return cmp.Compare(b.h.last, a.h.last) })

@@ -27,6 +27,7 @@ type Options struct {
 	MinFree   int64         // nothing is written when the disk has less room; default 256 MiB
 	SealBytes int64         // a file that has grown to it is rewritten; default 16 MiB
 	SealAge   time.Duration // or that is so old; default an hour
+	AtOnce    int           // questions that are read for at once; default 4. Others wait for a moment, then are to come again
 	Now       func() time.Time
 	Logger    *slog.Logger
 
@@ -39,6 +40,7 @@ func (o Options) withDefaults() Options {
 	or(&o.MinFree, 256<<20)
 	or(&o.SealBytes, min(16<<20, max(64<<10, o.MaxBytes/8)))
 	or(&o.SealAge, time.Hour)
+	or(&o.AtOnce, 4)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -70,8 +72,9 @@ func free(dir string) (int64, error) {
 type Store struct {
 	Options
 
-	writing sync.Mutex // held by whoever writes files
-	bytes   []byte     // what is written is put together here
+	asking  chan struct{} // holds one for each question that is read for
+	writing sync.Mutex    // held by whoever writes files
+	bytes   []byte        // what is written is put together here
 
 	mu        sync.Mutex
 	files     []*file // by number; the last is written to
@@ -96,6 +99,7 @@ type waiting struct {
 // Open opens the store of a folder, or makes it.
 func Open(o Options) (*Store, error) {
 	s := &Store{Options: o.withDefaults(), positions: map[string]int64{}, changed: make(chan struct{})}
+	s.asking = make(chan struct{}, s.AtOnce)
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return nil, err
 	}
