@@ -156,7 +156,7 @@ func (e *Engine) several(service string, spec resource.Service, hurt []account.S
 
 // alert begins now: that it is so is known from enough bad minutes on. When it began to hurt the requests say.
 func (e *Engine) alert(name, service string) alert.Alert {
-	return alert.Alert{StartsAt: e.Now().UTC(), GeneratorURL: "/services/" + service + "/customers",
+	return alert.Alert{StartsAt: e.Now().UTC(), GeneratorURL: "/services/" + service,
 		Labels:      map[string]string{alert.Name: name, alert.Severity: alert.Paging, alert.Service: service, "cause": "customer"},
 		Annotations: map[string]string{alert.DefaultRunbook: guide + "#" + strings.ToLower(name)}}
 }
