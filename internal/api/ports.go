@@ -76,6 +76,7 @@ type Hub interface {
 	Desired(ctx context.Context, unit, have string, wait time.Duration) (fleet.Desired, string, error)
 	Report(ctx context.Context, o fleet.Observed) error
 	Observe(unit, service string) (fleet.ServiceStatus, time.Time)
+	Upgraded(ctx context.Context, unit string, u fleet.Upgrade) error
 }
 
 // Board is what people do with flags.

@@ -20,6 +20,18 @@ func (s *Server) units() {
 	register(s, operation{method: http.MethodPost, path: "/v1/units/{unit}/observed", id: "reportObserved", tag: "units",
 		summary: "Takes what a data plane sees of its unit", about: "Unknown fields are ignored: a data plane may be newer than its control plane.",
 		route: route{action: policy.Operate, maxBody: 4 << 20}, loose: true}, s.observed)
+	register(s, operation{method: http.MethodPost, path: "/v1/units/{unit}/upgrades", id: "recordUpgrade", tag: "units",
+		summary: "Records that a process of Ringfence was replaced by another version, or was not", about: "Unknown fields are ignored, as in a report.",
+		route: route{action: policy.Operate, keyed: true}, loose: true, status: http.StatusCreated}, s.upgraded)
+}
+
+type upgradeInput struct {
+	ByUnit
+	Body fleet.Upgrade
+}
+
+func (s *Server) upgraded(ctx context.Context, in *upgradeInput) (*none, error) {
+	return &none{}, s.Hub.Upgraded(ctx, in.Unit, in.Body)
 }
 
 // ByUnit is the part of a path that names a unit.

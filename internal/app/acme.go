@@ -41,7 +41,7 @@ func (c ACMEConfig) listen() (net.Listener, error) {
 	if c.Plain == "" {
 		return nil, nil
 	}
-	ln, err := net.Listen("tcp", c.Plain)
+	ln, err := listenAt(plainDoorEnv, false, c.Plain)
 	if err != nil {
 		return nil, errs.Wrap(errs.Invalid, err, "plain HTTP")
 	}

@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,15 +20,11 @@ import (
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/accesslog"
 	"github.com/ringfence/ringfence/internal/acme"
-	"github.com/ringfence/ringfence/internal/agent"
-	"github.com/ringfence/ringfence/internal/blob"
-	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/gateway"
+	"github.com/ringfence/ringfence/internal/handover"
 	"github.com/ringfence/ringfence/internal/rum"
-	"github.com/ringfence/ringfence/internal/ship"
-	"github.com/ringfence/ringfence/internal/workload"
 )
 
 // DataPlaneConfig configures a data plane.
@@ -50,28 +46,37 @@ type DataPlaneConfig struct {
 	Logger        *slog.Logger
 }
 
-// dataPlane is a running data plane.
+// dataPlane is a running data plane: the gateway and the other pages, with a keeper behind them.
 type dataPlane struct {
 	DataPlaneConfig
-	token   string
-	secure  *tls.Config
-	front   *tls.Config  // the gateway's
-	issuer  *acme.Issuer // nil: certificates come from files
-	gateway *gateway.Gateway
-	runtime *workload.Runtime
-	agent   *agent.Agent
-	control *client.Client
-	flags   *flagPlane
-	rum     *rum.Intake
-	learned *learned
-	faults  faults // of pages' scripts, to be shipped
-	shipper *ship.Shipper
-	access  *accesslog.Log // nil: none is written
-	users   disk
-	saved   uint64 // the changes of users that are on disk
+	seat              *seat
+	token             string
+	secure            *tls.Config
+	front             *tls.Config  // the gateway's
+	issuer            *acme.Issuer // nil: certificates come from files
+	control           *client.Client
+	metrics           *prometheus.Registry
+	adminURL, gateURL string
+	gateway           *gateway.Gateway
+	keeper            atomic.Pointer[keeper]
+	flags             *flagPlane
+	rum               *rum.Intake
+	learned           *learned
+	faults            faults         // of pages' scripts, to be shipped
+	access            *accesslog.Log // nil: none is written
+	users             disk
+	saved             uint64    // the changes of users that are on disk
+	former            formerUse // what the process before this one still has in flight
+
+	public    net.Listener // as it was given or opened
+	admin     *front
+	plain     net.Listener            // nil: no plain HTTP
+	succeeded context.CancelCauseFunc // ends serving for another process
+	heir      *handover.Successor     // that process
+	working   context.Context         // ends when this process was asked to end, or something of it has failed
 }
 
-// DataPlane serves users and keeps instances running until ctx ends. It needs no control plane to do so.
+// DataPlane serves users and keeps instances running until ctx ends, or another process has taken over. It needs no control plane to do so.
 func DataPlane(ctx context.Context, c DataPlaneConfig) error {
 	if err := guardAddress("admin page", c.Admin, c.TLS != TLSFiles{}); err != nil {
 		return err
@@ -84,21 +89,25 @@ func DataPlane(ctx context.Context, c DataPlaneConfig) error {
 	if err := guardServer(c.Server); err != nil {
 		return err
 	}
-	lock, err := lockFolder(c.Data, "dataplane")
+	debug.SetGCPercent(400) // its live heap is small: a few more MB for a good deal less time of the processor
+	s, err := takeSeat("dataplane", c.Data, c.Logger)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
-	debug.SetGCPercent(400) // its live heap is small: a few more MB for a good deal less time of the processor
+	return s.give(c.serve(ctx, s))
+}
+
+func (c DataPlaneConfig) serve(ctx context.Context, s *seat) error {
 	d, err := newDataPlane(c)
 	if err != nil {
 		return err
 	}
+	d.seat = s
 	public, err := listenGateway(c.Gateway)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
-	admin, err := net.Listen("tcp", c.Admin)
+	admin, err := listenAdmin(c.Admin)
 	if err != nil {
 		return fmt.Errorf("admin page: %w", err)
 	}
@@ -108,26 +117,27 @@ func DataPlane(ctx context.Context, c DataPlaneConfig) error {
 	return d.run(ctx, public, admin)
 }
 
+// newDataPlane makes what stands before the keeper. It writes nothing that is another process's.
 func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	token, err := access.ReadToken(c.TokenFile)
 	if err != nil {
 		return nil, err
 	}
-	d := &dataPlane{DataPlaneConfig: c, token: token, users: disk(filepath.Join(c.Data, "users.json"))}
+	d := &dataPlane{DataPlaneConfig: c, token: token, users: disk(filepath.Join(c.Data, "users.json")), metrics: prometheus.NewRegistry(),
+		seat: &seat{plane: "dataplane", data: c.Data, log: c.Logger}}
 	id, err := planeID(c.Data)
 	if err != nil {
 		return nil, fmt.Errorf("id of the data plane: %w", err)
 	}
-	control := client.New(client.Options{URL: c.Server, Token: token, Plane: id})
+	d.control = client.New(client.Options{URL: c.Server, Token: token, Plane: id})
 	if d.secure, err = c.TLS.Config(tls.VersionTLS12, c.Logger); err != nil {
 		return nil, err
 	}
-	metrics := prometheus.NewRegistry()
-	d.newRUM(metrics, control)
+	d.newRUM(d.metrics, d.control)
 	if err := d.certify(); err != nil {
 		return nil, err
 	}
-	o := gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.front, Registry: metrics, Pages: d.rum}
+	o := gateway.Options{Unit: c.Unit, Logger: c.Logger, TLS: d.front, Registry: d.metrics, Pages: d.rum}
 	if o.TrustedProxies, err = prefixes(c.Trusted); err != nil {
 		return nil, err
 	}
@@ -138,82 +148,89 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 		o.Access = gateway.AccessLog{Write: d.access.Write, Sample: c.Access.Sample}
 	}
 	d.gateway = gateway.New(o)
+	d.flags = newFlagPlane(c, d.control, d.gateway, func() {
+		if k := d.keeper.Load(); k != nil {
+			k.agent.Changed()
+		}
+	})
+	return d, nil
+}
+
+// inherit takes over the folder, from the process before if there is one, and puts in force what was last wanted.
+func (d *dataPlane) inherit(ctx context.Context) (k *keeper, left leftBehind, err error) {
+	if err := d.readable(); err != nil && d.seat.before != nil {
+		return nil, left, err
+	}
+	if err := d.seat.settle(ctx, &left); err != nil {
+		return nil, left, err
+	}
 	if err := d.loadUsers(); err != nil {
-		c.Logger.Warn("the counts of users start again", "err", err)
+		d.Logger.Warn("the counts of users start again", "err", err)
 	}
 	d.saved = d.gateway.UserChanges()
-	blobs, err := blob.New(filepath.Join(c.Data, "artifacts"))
-	if err != nil {
-		return nil, err
+	if k, err = d.newKeeper(); err != nil {
+		return nil, left, err
 	}
-	d.flags = newFlagPlane(c, control, d.gateway, func() { d.agent.Changed() })
-	d.runtime, err = workload.New(workload.Options{
-		Dir: filepath.Join(c.Data, "workload"), Logger: c.Logger, Artifacts: blob.NewCache(blobs, control.Artifact, catalog.MaxArtifact),
-		Traffic: traffic{d.gateway}, OnChange: func() { d.agent.Changed() },
-		Env: func() map[string]string { return d.flags.environ() },
-	})
-	if err != nil {
-		return nil, err
+	if d.seat.before != nil {
+		d.former.begin(left.Busy)
 	}
-	if err := metrics.Register(d.runtime.Collector(c.Unit)); err != nil {
-		return nil, err
-	}
-	d.control = control
-	d.agent = agent.New(agent.Options{
-		Unit: c.Unit, Admin: "http://" + c.Admin, Control: control, Gateway: d.gateway, Workload: d.runtime,
-		Disk: disk(filepath.Join(c.Data, "desired.json")), Logger: c.Logger, Flags: d.flags.Statuses,
-	})
-	d.shipper = ship.New(ship.Options{Unit: c.Unit, Boot: strconv.FormatInt(time.Now().UnixNano(), 36), Outputs: d.runtime.Outputs(), Notes: d.notes, Sender: control,
-		Disk: disk(filepath.Join(c.Data, "shipped.json")), Logger: c.Logger})
-	return d, nil
+	k.restore(ctx)
+	d.flags.Restore()
+	return k, left, nil
 }
 
 func (d *dataPlane) run(ctx context.Context, public, admin net.Listener) error {
 	defer shrinkLater()()
-	d.agent.Restore(ctx)
-	d.flags.Restore()
-	plain, err := d.ACME.listen()
-	if err != nil {
+	var err error
+	if d.plain, err = d.ACME.listen(); err != nil {
 		return err
 	}
 	var secure *tls.Config
 	if guardAddress("", admin.Addr().String(), false) != nil {
 		secure = d.secure.Clone()
 	}
-	d.agent.Admin = scheme(secure) + admin.Addr().String()
-	d.agent.Gate = scheme(d.front) + reachable(public.Addr().String())
-	run := RunFile{URL: d.agent.Admin, Gateway: public.Addr().String(), Flags: d.flags.address()}
-	if err := writeRunFile(d.Data, "dataplane", run); err != nil {
+	d.public, d.adminURL, d.gateURL = public, scheme(secure)+admin.Addr().String(), scheme(d.front)+reachable(public.Addr().String())
+	k, left, err := d.inherit(ctx)
+	if err != nil {
 		return err
 	}
+	run := RunFile{URL: d.adminURL, Gateway: public.Addr().String(), Flags: d.flags.address()}
+	if err := writeRunFile(d.Data, "dataplane", run); err != nil {
+		return errors.Join(err, k.close(d, false))
+	}
 	d.Logger.Info("data plane is up", "gateway", run.Gateway, "admin", run.URL, "flags", run.Flags)
-	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.runtime.Run(running) })
-	answering, answered := context.WithCancel(context.WithoutCancel(running)) // requests in flight ask for flags, too
+	group, working := errgroup.WithContext(ctx)
+	d.working = working
+	serving, succeeded := context.WithCancelCause(working)
+	d.succeeded = succeeded
+	k.run(working, d, d.settled(working))
+	d.awaitReady(working, k, left)
+	answering, answered := context.WithCancel(context.WithoutCancel(working)) // requests in flight ask for flags, too
+	server, serve := newHTTP(answering, d.adminPages(), secure)
+	d.admin = newFront(admin, server, serve)
 	group.Go(func() error {
 		defer answered()
-		return d.gateway.Serve(running, public)
+		return d.gateway.Serve(serving, public)
 	})
-	if plain != nil {
-		group.Go(func() error { return serveHTTP(running, plain, d.plainPages(), nil) })
+	if d.plain != nil {
+		server, serve := newHTTP(answering, d.plainPages(), nil)
+		pages := newFront(d.plain, server, serve)
+		group.Go(func() error { return pages.until(answering, serving, lameDuck, func() {}) })
 	}
 	if d.access != nil {
 		group.Go(func() error { return d.access.Run(answering) })
 	}
-	group.Go(func() error { return d.flags.serve(answering) })
-	group.Go(func() error { return d.flags.Run(running) })
-	group.Go(func() error { return d.agent.Run(running) })
-	group.Go(func() error {
-		d.agent.TellAccounts(running, d.gateway, d.control)
-		return nil
-	})
-	group.Go(func() error { return d.learned.run(running) })
-	group.Go(func() error { return d.shipper.Run(running) })
-	group.Go(func() error { return d.saveUsers(running) })
-	group.Go(func() error { return serveHTTP(running, admin, d.adminPages(), secure) })
+	group.Go(func() error { return d.flags.serve(answering, serving) })
+	group.Go(func() error { return d.admin.until(answering, serving, 0, func() {}) })
+	group.Go(func() error { return d.learned.run(answering) })
+	group.Go(func() error { return d.stay(working, serving) })
 	err = group.Wait()
+	if errors.Is(context.Cause(serving), gateway.ErrSucceeded) {
+		d.bequeath()
+		return err // the keeper is another process's
+	}
 	asked := ctx.Err() != nil // else something of ours has failed: the instances go on and are adopted
-	return errors.Join(err, d.runtime.Close(d.StopInstances && asked))
+	return errors.Join(err, d.keeper.Load().close(d, d.StopInstances && asked))
 }
 
 func (d *dataPlane) loadUsers() error {
@@ -270,7 +287,8 @@ func (d *dataPlane) adminPages() http.Handler {
 
 // health answers 200 while the gateway serves, whatever the control plane does, and says what it last heard.
 func (d *dataPlane) health(w http.ResponseWriter, _ *http.Request) {
-	heard, trouble := d.agent.Heard()
+	agent := d.keeper.Load().agent
+	heard, trouble := agent.Heard()
 	page := struct {
 		Status   string         `json:"status"`
 		Control  string         `json:"control"`
@@ -278,7 +296,7 @@ func (d *dataPlane) health(w http.ResponseWriter, _ *http.Request) {
 		Flags    string         `json:"flags,omitempty"` // version of what is served
 		Unsaved  string         `json:"unsaved,omitempty"`
 		Observed fleet.Observed `json:"observed"`
-	}{Status: "serving", Control: "connected", Heard: heard, Observed: d.agent.Observe()}
+	}{Status: "serving", Control: "connected", Heard: heard, Observed: agent.Observe()}
 	page.Flags, _, _, page.Unsaved = d.flags.State()
 	switch {
 	case trouble != "":
@@ -288,12 +306,4 @@ func (d *dataPlane) health(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(page)
-}
-
-// traffic fits the gateway to the process runtime.
-type traffic struct{ *gateway.Gateway }
-
-// Drain waits until an instance that was left out has answered its requests.
-func (t traffic) Drain(ctx context.Context, ep fleet.Endpoint, limit time.Duration) {
-	t.DrainEndpoint(ctx, ep, limit)
 }

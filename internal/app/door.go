@@ -2,19 +2,31 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ringfence/ringfence/internal/errs"
 )
 
-// The variables that name the inherited descriptors of a data plane's sockets: for users' connections, and for flags.
+// The variables that name the inherited descriptors of listening sockets: for users' connections, for flags, for health and metrics,
+// for plain HTTP beside TLS, and for API and pages.
 const (
 	doorEnv      = "RINGFENCE_GATEWAY_FD"
 	flagsDoorEnv = "RINGFENCE_FLAGS_FD"
+	adminDoorEnv = "RINGFENCE_ADMIN_FD"
+	plainDoorEnv = "RINGFENCE_PLAIN_FD"
+	apiDoorEnv   = "RINGFENCE_API_FD"
 )
+
+// doorNames are what systemd's units call them (FileDescriptorName).
+var doorNames = map[string]string{doorEnv: "gateway", flagsDoorEnv: "flags", adminDoorEnv: "admin", plainDoorEnv: "plain", apiDoorEnv: "api"}
 
 // firstInherited is the first descriptor that a parent hands on, for exec.Cmd as for systemd's socket activation.
 const firstInherited = 3
@@ -81,18 +93,23 @@ func (d *door) close() {
 	}
 }
 
-// listenGateway takes the socket that a parent or systemd has opened, or opens one.
-func listenGateway(addr string) (net.Listener, error) {
-	fd, err := inherited(doorEnv)
-	if err == nil && fd == 0 {
-		fd, err = activated()
-	}
-	return listenOn(fd, err, addr)
-}
+// listenGateway takes the socket that a parent or systemd has opened, or opens one. One socket that has no name is the gateway's.
+func listenGateway(addr string) (net.Listener, error) { return listenAt(doorEnv, true, addr) }
 
-// listenFlags takes the socket that a parent has opened, or opens one.
-func listenFlags(addr string) (net.Listener, error) {
-	fd, err := inherited(flagsDoorEnv)
+// listenFlags is the same for flags.
+func listenFlags(addr string) (net.Listener, error) { return listenAt(flagsDoorEnv, false, addr) }
+
+// listenAdmin is the same for the data plane's own pages.
+func listenAdmin(addr string) (net.Listener, error) { return listenAt(adminDoorEnv, false, addr) }
+
+// listenAPI is the same for the control plane; one socket that has no name is its.
+func listenAPI(addr string) (net.Listener, error) { return listenAt(apiDoorEnv, true, addr) }
+
+func listenAt(env string, first bool, addr string) (net.Listener, error) {
+	fd, err := inherited(env)
+	if err == nil && fd == 0 {
+		fd, err = activated(doorNames[env], first)
+	}
 	return listenOn(fd, err, addr)
 }
 
@@ -122,13 +139,31 @@ func inherited(env string) (int, error) {
 	return fd, os.Unsetenv(env)
 }
 
-// activated returns the descriptor that systemd hands on, 0 when there is none.
-func activated() (int, error) {
+// activated returns the descriptor of this name that systemd hands on, 0 when there is none. One alone needs no name to be the first.
+func activated(name string, first bool) (int, error) {
 	if pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID")); pid != os.Getpid() {
 		return 0, nil
 	}
-	if n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS")); n != 1 {
-		return 0, fmt.Errorf("systemd hands on %s sockets, expected one, the gateway's", os.Getenv("LISTEN_FDS"))
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || n < 1 {
+		return 0, nil
 	}
-	return firstInherited, nil
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
+	known := slices.Sorted(maps.Values(doorNames))
+	if n == 1 && (len(names) != 1 || !slices.Contains(known, names[0])) { // systemd names it after its unit
+		if first {
+			return firstInherited, nil
+		}
+		return 0, nil
+	}
+	for i := range n {
+		if i >= len(names) || !slices.Contains(known, names[i]) {
+			return 0, errs.E(errs.Invalid, "systemd hands on %d sockets named %q, expected names among %s", n, names, strings.Join(known, ", ")).
+				Next("set FileDescriptorName in each socket unit")
+		}
+	}
+	if i := slices.Index(names, name); i >= 0 {
+		return firstInherited + i, nil
+	}
+	return 0, nil
 }

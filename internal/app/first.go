@@ -46,7 +46,7 @@ func (c *UpConfig) outlives(ctx context.Context, p *process) bool {
 	return p.child == nil && errors.As(context.Cause(ctx), &failure)
 }
 
-var planeNames = map[string]string{"server": "control plane", "dataplane": "data plane"}
+var planeNames = map[string]string{"server": "control plane", "dataplane": "data plane", "up": "up"}
 
 // kindOfExit is cli's table of exit statuses, read backwards.
 var kindOfExit = map[int]errs.Kind{

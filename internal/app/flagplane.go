@@ -3,13 +3,11 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/flag"
@@ -79,33 +77,19 @@ func (p *flagPlane) environ() map[string]string {
 	return map[string]string{"OFREP_ENDPOINT": "http://" + p.address(), "FLAGD_HOST": host, "FLAGD_PORT": port, "FLAGD_SYNC_PORT": port}
 }
 
-// serve serves flags until ctx ends.
-func (p *flagPlane) serve(ctx context.Context) error {
+// serve serves flags until ctx ends, or another process has taken over.
+func (p *flagPlane) serve(ctx, serving context.Context) error {
 	if p.listener == nil {
 		<-ctx.Done()
 		return nil
 	}
-	server := flagserve.NewHTTPServer(p.handlers, p.secure)
-	failed := make(chan error, 1)
-	go func() {
+	f := newFront(p.listener, flagserve.NewHTTPServer(p.handlers, p.secure), func(s *http.Server, l net.Listener) error {
 		if p.secure != nil {
-			failed <- server.ServeTLS(p.listener, "", "")
-		} else {
-			failed <- server.Serve(p.listener)
+			return s.ServeTLS(l, "", "")
 		}
-	}()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	p.handlers.Close() // its streams
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	if err := server.Shutdown(end); errors.Is(err, context.DeadlineExceeded) {
-		return server.Close()
-	}
-	return nil
+		return s.Serve(l)
+	})
+	return f.until(ctx, serving, lameDuck, p.handlers.Close) // its streams
 }
 
 // flagGate lets in whom the keys are of; without any, the programs of the machine that the address is on.

@@ -40,7 +40,7 @@ func (d *dataPlane) logs(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *dataPlane) logsOf(ctx context.Context, q workload.LogQuery, out io.Writer) error {
-	logs, err := d.runtime.Logs(ctx, q)
+	logs, err := d.keeper.Load().runtime.Logs(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (d *dataPlane) logsOfAll(ctx context.Context, q workload.LogQuery, out io.W
 			}
 			of := q
 			of.Version = v
-			logs, err := d.runtime.Logs(ctx, of)
+			logs, err := d.keeper.Load().runtime.Logs(ctx, of)
 			if errs.Is(err, errs.Missing) {
 				continue
 			}
@@ -90,7 +90,7 @@ func (d *dataPlane) logsOfAll(ctx context.Context, q workload.LogQuery, out io.W
 // versions are those of a service that have slots now.
 func (d *dataPlane) versions(service string) []string {
 	var all []string
-	for _, s := range d.agent.Observe().Services {
+	for _, s := range d.keeper.Load().agent.Observe().Services {
 		if s.Name != service {
 			continue
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/cli"
+	"github.com/ringfence/ringfence/internal/handover"
 )
 
 // The test's binary is also the planes, the up and the instance that the tests start.
@@ -41,6 +42,17 @@ func act(ctx context.Context, what string, args []string) error {
 		c := UpConfig{Data: args[0], Listen: "127.0.0.1:0", Gateway: "127.0.0.1:0", Admin: "127.0.0.1:0", Unit: "local",
 			Scrape: time.Second, Step: time.Second, Out: os.Stdout, Logger: slog.New(slog.DiscardHandler)}
 		return Up(ctx, c)
+	case "version":
+		_, err := fmt.Printf("{\"version\":\"test\",\"handover\":%d}\n", handover.Protocol)
+		return err
+	case "realdataplane":
+		return realDataPlane(ctx, args)
+	case "realserver":
+		return realServer(ctx, args)
+	case "web":
+		return web(ctx, args[0])
+	case "heir":
+		return heir(args[0])
 	case "instance":
 		l, err := net.Listen("tcp", args[0])
 		if err != nil {

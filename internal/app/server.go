@@ -4,15 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -108,38 +105,6 @@ type server struct {
 // as people send. Prometheus has found the same number good.
 const heapGrowth = 75
 
-// Server runs the control plane until ctx ends.
-func Server(ctx context.Context, c ServerConfig) error {
-	secure, err := c.TLS.Config(tls.VersionTLS13, c.Logger)
-	if err != nil {
-		return err
-	}
-	if err := guardAddress("API", c.Listen, secure != nil); err != nil {
-		return err
-	}
-	if err := checkURL(c.URL); err != nil {
-		return err
-	}
-	lock, err := lockFolder(c.Data, "server")
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
-	s, err := newServer(ctx, c)
-	if err != nil {
-		return err
-	}
-	s.secure = secure
-	l, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("API: %w", err), s.close())
-	}
-	return errors.Join(s.run(ctx, l), s.close())
-}
-
 func openStore(ctx context.Context, c ServerConfig) (Store, error) {
 	switch {
 	case c.Database == "":
@@ -198,7 +163,8 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	return s, s.openProbes()
 }
 
-func (s *server) run(ctx context.Context, l net.Listener) error {
+// run works until ctx ends. answer is given what answers at l.
+func (s *server) run(ctx context.Context, l net.Listener, answer func(http.Handler)) error {
 	defer shrinkLater()()
 	run := RunFile{URL: scheme(s.secure) + l.Addr().String()}
 	s.notify = s.teller(run.URL, l)
@@ -234,7 +200,7 @@ func (s *server) run(ctx context.Context, l net.Listener) error {
 		return nil
 	})
 	group.Go(func() error { return s.metrics.Run(ctx, s.targets) })
-	group.Go(func() error { return serveHTTP(ctx, l, handler, s.secure) })
+	answer(handler)
 	return group.Wait()
 }
 

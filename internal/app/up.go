@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +49,7 @@ type UpConfig struct {
 	Logger  *slog.Logger
 
 	doors doors
+	state *upState
 }
 
 // Up runs control plane and data plane as two processes until ctx ends. One that dies is started again; one
@@ -68,7 +68,16 @@ func Up(ctx context.Context, c UpConfig) error {
 	if err := errors.Join(checkURL(c.URL), c.Access.check(), trust); err != nil {
 		return err
 	}
-	lock, err := lockFolder(c.Data, "up")
+	before, err := carriedOver()
+	if err != nil {
+		return err
+	}
+	return before.orBack(c.run(ctx, before))
+}
+
+// run is Up, after a program before this one in the same process, or none.
+func (c *UpConfig) run(ctx context.Context, before *carried) error {
+	lock, err := before.takeLock(c.Data)
 	if err != nil {
 		return err
 	}
@@ -88,9 +97,10 @@ func Up(ctx context.Context, c UpConfig) error {
 		c.doors = append(c.doors, &door{env: flagsDoorEnv, addr: c.Flags})
 	}
 	defer c.doors.close()
-	for _, d := range c.doors {
-		d.open() // before somebody else takes the address
+	if err := before.openDoors(c.doors); err != nil {
+		return err
 	}
+	c.state = newUpState(before)
 	// The control plane ends last: the data plane's last report reaches it.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	group, ctx := errgroup.WithContext(ctx)
@@ -99,7 +109,8 @@ func Up(ctx context.Context, c UpConfig) error {
 		defer stopServing()
 		return c.supervise(ctx, "dataplane", c.dataPlaneArgs())
 	})
-	group.Go(func() error { return c.announce(ctx) })
+	group.Go(func() error { return c.announce(ctx, before) })
+	group.Go(func() error { return c.stay(ctx, lock) })
 	return group.Wait()
 }
 
@@ -218,7 +229,7 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 	}
 	for wait := shortestWait; ; wait = min(2*wait, time.Second) {
 		began := time.Now()
-		if p != nil {
+		if p = c.follow(ctx, plane, p); p != nil {
 			select {
 			case <-p.done:
 			case <-ctx.Done():
@@ -234,13 +245,14 @@ func (c *UpConfig) supervise(ctx context.Context, plane string, args []string) e
 					c.Logger.Info(plane+" answers what is in flight and stops the instances", "at most", limit)
 				})
 				defer slow.Stop()
-				return p.stop(limit)
+				return c.stopAll(plane, p, limit)
 			}
 		}
 		if time.Since(began) > 5*time.Second {
 			wait = shortestWait
 		}
 		c.Logger.Error(plane+" ended; starting it again", "after", wait, "log", c.logPath(plane))
+		c.fallBack(ctx, plane)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -350,7 +362,7 @@ func holder(ctx context.Context, data, plane string) (*process, error) {
 }
 
 func (c *UpConfig) start(plane string, args []string) (*process, error) {
-	self, err := os.Executable()
+	self, args, err := c.program(plane, args)
 	if err != nil {
 		return nil, err
 	}
@@ -384,7 +396,9 @@ func (c *UpConfig) start(plane string, args []string) (*process, error) {
 // environ is the environment of a plane. The database's URL is not an argument, as everybody on the machine can read
 // those, and only the control plane's to know.
 func (c *UpConfig) environ(plane string) []string {
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, databaseEnv+"=") })
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, databaseEnv+"=") || strings.HasPrefix(v, "NOTIFY_SOCKET=") || strings.HasPrefix(v, "LISTEN_") // up's own
+	})
 	if plane == "server" && c.Database != "" {
 		env = append(env, databaseEnv+"="+c.Database)
 	}
@@ -421,70 +435,4 @@ func (p *process) stop(limit time.Duration) error {
 		<-p.done
 		return errs.E(errs.Unavailable, "process %d did not end within %s and was killed", p.pid, limit)
 	}
-}
-
-// announce prints the addresses once both planes answer.
-func (c *UpConfig) announce(ctx context.Context) error {
-	began := time.Now()
-	for _, plane := range []string{"server", "dataplane"} {
-		if err := awaitOK(ctx, c.readyPage(plane)); err != nil {
-			return nil
-		}
-	}
-	gateway := "http://" + c.Gateway
-	if c.TLS != (TLSFiles{}) {
-		gateway = "https://" + c.Gateway
-	}
-	flags := ""
-	if c.Flags != "" {
-		flags = "  Flags       http://" + c.Flags + "\n"
-	}
-	fmt.Fprintf(c.Out, "Ringfence is up (%.2fs).\n  API and UI  http://%s\n  Gateway     %s\n%s  Data        %s\n  Admin token %s\n",
-		time.Since(began).Seconds(), c.Listen, gateway, flags, c.Data, filepath.Join(c.Data, access.AdminFile))
-	return nil
-}
-
-func awaitOK(ctx context.Context, url string) error {
-	client := http.Client{Timeout: time.Second}
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := client.Do(req)
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// Down stops what runs in a data folder: the Up process with everything it keeps, or planes left over by one
-// that was killed. It returns once they have ended.
-func Down(data string) error {
-	found := false
-	for _, plane := range []string{"up", "dataplane", "server"} {
-		p, err := holder(context.Background(), folder(data, plane), plane)
-		if err != nil {
-			return err
-		}
-		if p == nil {
-			continue
-		}
-		found = true
-		if err := p.stop(endingLimit(data, plane)); err != nil {
-			return err
-		}
-	}
-	if !found {
-		return errs.E(errs.Missing, "nothing runs in %s", data)
-	}
-	return nil
 }

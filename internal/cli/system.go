@@ -17,6 +17,7 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/handover"
 )
 
 // version is set when a release is built: -ldflags "-X github.com/ringfence/ringfence/internal/cli.version=v1.2.3".
@@ -40,7 +41,7 @@ func versionCommand(e *env) *cobra.Command {
 		Example: "  ringfence version --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := map[string]string{"version": Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+			v := map[string]any{"version": Version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "handover": handover.Protocol}
 			return e.show(cmd, v, func(w io.Writer) { fmt.Fprintf(w, "ringfence %s, %s, %s\n", v["version"], v["go"], v["platform"]) })
 		},
 	}

@@ -80,6 +80,11 @@ func (c *Client) Report(ctx context.Context, o fleet.Observed) error {
 	return c.call(ctx, request{method: http.MethodPost, path: "/v1/units/" + escape(o.Unit) + "/observed", body: o, header: c.self()}, nil)
 }
 
+// Upgraded records that a process of a unit was replaced by another version, or was not.
+func (c *Client) Upgraded(ctx context.Context, unit string, u fleet.Upgrade) error {
+	return c.call(ctx, request{method: http.MethodPost, path: "/v1/units/" + escape(unit) + "/upgrades", body: u}, nil)
+}
+
 // self says which data plane asks.
 func (c *Client) self() http.Header {
 	if c.plane == "" {

@@ -38,7 +38,7 @@ func (g *Gateway) Server() *http.Server {
 // Serve takes requests from ln until ctx ends. It then stops accepting, asks clients to leave their connections for
 // a short time, and waits for the requests in flight, at most as long as a service lets them drain or, when that is
 // longer, Limits.Shutdown. Streams, which may never end by themselves, are ended once no other request is in flight or
-// Limits.Shutdown is over. It owns ln.
+// Limits.Shutdown is over. It owns ln. When ctx ends because of ErrSucceeded, streams are kept as long as their service says.
 func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	srv := g.Server()
 	gate := &gatedListener{Listener: ln, closed: make(chan struct{})}
@@ -55,7 +55,11 @@ func (g *Gateway) Serve(ctx context.Context, ln net.Listener) error {
 	gate.stop()
 	g.goAway()
 	time.Sleep(g.limits.LameDuck)
-	err := g.finish(srv)
+	finish := g.finish
+	if errors.Is(context.Cause(ctx), ErrSucceeded) {
+		finish = g.outlast
+	}
+	err := finish(srv)
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)
 	}

@@ -220,6 +220,14 @@ func (g *Gateway) LoadUsers(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return errs.Wrap(errs.Invalid, err, "saved users")
 	}
+	return g.addUsers(in, func(s savedUsers) bool {
+		g.loaded[s.Service] = s.Exposure
+		return true
+	})
+}
+
+// addUsers adds sets of users. recent says whether a set's users count since the exposure changed; it is called with g.mu held.
+func (g *Gateway) addUsers(in []savedUsers, recent func(savedUsers) bool) error {
 	sets := make([][2]distinct, len(in))
 	for i, s := range in {
 		var err, sinceErr error
@@ -234,7 +242,9 @@ func (g *Gateway) LoadUsers(b []byte) error {
 	g.userChanges.Add(1)
 	for i, s := range in {
 		u := g.userSet(seriesKey{s.Service, s.Version, s.Ring})
-		g.loaded[s.Service] = s.Exposure
+		if !recent(s) {
+			sets[i][1] = distinct{}
+		}
 		u.mu.Lock()
 		err := errors.Join(u.all.add(sets[i][0]), u.since.add(sets[i][1]))
 		u.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/health"
 	"github.com/ringfence/ringfence/internal/metric"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -162,6 +163,15 @@ func toldOf(out *entry) string {
 	case "line.lifted":
 		out.Tone, out.Reason = "pass", quoted(out.Data)
 		return who + " lifted the line"
+	case fleet.EvUpgraded, fleet.EvUpgradeFailed:
+		var u fleet.Upgrade
+		_ = json.Unmarshal(out.Data, &u)
+		part := map[string]string{"control": "control plane", "data": "data plane", "up": "supervisor"}[u.Part]
+		if out.Type == fleet.EvUpgradeFailed {
+			out.Tone, out.Reason = "hold", sentenceCase(u.Why)
+			return fmt.Sprintf("The %s stays at %s: %s was not taken", part, u.From, u.To)
+		}
+		return fmt.Sprintf("%s replaced the %s by %s; it was %s", who, part, u.To, u.From)
 	case "config.created":
 		service, version, _ := strings.Cut(name, "/")
 		return fmt.Sprintf("%s made config %s of %s", who, version, service)

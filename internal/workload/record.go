@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -162,4 +163,11 @@ func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
+}
+
+// Readable says what of a runtime's folder this version cannot read. Such instances would be stopped.
+func Readable(dir string) error {
+	var bad []error
+	_, err := loadRecords(filepath.Join(dir, "slots"), func(path string, err error) { bad = append(bad, fmt.Errorf("%s: %w", path, err)) })
+	return errors.Join(append(bad, err)...)
 }

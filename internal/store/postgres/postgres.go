@@ -39,6 +39,23 @@ type Store struct {
 // Open connects to the database at address, postgres://user@host/database?schema=name, and creates the schema
 // when there is none.
 func Open(ctx context.Context, address string) (*Store, error) {
+	s, err := connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.migrate(ctx); err == nil {
+		err = s.checkHead(ctx)
+	}
+	if err != nil {
+		s.pool.Close()
+		return nil, err
+	}
+	s.group = batch.New(s.transact)
+	return s, nil
+}
+
+// connect makes a store that is not yet known to be one of ours.
+func connect(ctx context.Context, address string) (*Store, error) {
 	config, schema, err := parse(address)
 	if err != nil {
 		return nil, err
@@ -49,14 +66,6 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	}
 	s := &Store{pool: pool, schema: pgx.Identifier{schema}.Sanitize()}
 	s.texts = textsOf(s.schema)
-	if err = s.migrate(ctx); err == nil {
-		err = s.checkHead(ctx)
-	}
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
-	s.group = batch.New(s.transact)
 	return s, nil
 }
 

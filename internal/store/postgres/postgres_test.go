@@ -27,8 +27,10 @@ func placeAt(address string) storetest.Place {
 			}
 			return s, nil
 		},
-		Exec:  func(t testing.TB, statement string) { pgtest.Exec(t, address, statement) },
-		Newer: "INSERT INTO $schema.schema_version (version, name) VALUES (999, 'later')",
+		Exec:       func(t testing.TB, statement string) { pgtest.Exec(t, address, statement) },
+		Newer:      "INSERT INTO $schema.schema_version (version, name) VALUES (999, 'later')",
+		Compatible: "INSERT INTO $schema.schema_version (version, name) VALUES (999, 'later for 1')",
+		Check:      func(ctx context.Context) error { return Check(ctx, address) },
 	}
 }
 

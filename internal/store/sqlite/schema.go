@@ -4,8 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
+	"os"
+	"strconv"
 
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/store/sqltext"
@@ -55,14 +59,57 @@ func (s *Store) migrate(ctx context.Context) error {
 			return kindOf(err, "bring the database to schema version %d", step.Version)
 		}
 	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(all))); err != nil {
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", mark(sqltext.After(all)))); err != nil {
 		return kindOf(err, "record the schema version")
 	}
 	return kindOf(tx.Commit(), "bring the database to schema version %d", len(all))
 }
 
-// version returns the file's schema version, 0 when it is empty, and refuses another program's file.
-func (s *Store) version(ctx context.Context, tx *sql.Tx) (int, error) {
+// The file's one number for the schema holds both: the version in the lower half, the oldest version that can use it in the upper one,
+// which is left out when they are the same.
+func mark(s sqltext.Schema) int {
+	if s.Oldest == s.Version {
+		return s.Version // as it was when there was no more to say: versions are refused that do not know it
+	}
+	return s.Oldest<<16 | s.Version
+}
+
+func marked(number int) sqltext.Schema {
+	if number>>16 == 0 {
+		return sqltext.Schema{Version: number, Oldest: number}
+	}
+	return sqltext.Schema{Version: number & 0xffff, Oldest: number >> 16}
+}
+
+// Check says whether this program can use the file at path, without changing anything. A file that is not there will be made.
+func Check(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	all, err := steps()
+	if err != nil {
+		return err
+	}
+	db, err := openPool(path, 1, url.Values{"_busy_timeout": {strconv.FormatInt(defaultPatience.Milliseconds(), 10)}, "_query_only": {"1"}})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return kindOf(err, "open the database file %s", path)
+	}
+	defer tx.Rollback()
+	have, err := (&Store{path: path}).version(ctx, tx)
+	if err != nil {
+		return err
+	}
+	_, err = sqltext.Pending(all, have)
+	return err
+}
+
+// version returns the file's schema, version 0 when it is empty, and refuses another program's file.
+func (s *Store) version(ctx context.Context, tx *sql.Tx) (sqltext.Schema, error) {
 	var version, app, tables int
 	for query, dest := range map[string]*int{
 		"PRAGMA user_version":                &version,
@@ -70,11 +117,11 @@ func (s *Store) version(ctx context.Context, tx *sql.Tx) (int, error) {
 		"SELECT count(*) FROM sqlite_schema": &tables,
 	} {
 		if err := tx.QueryRowContext(ctx, query).Scan(dest); err != nil {
-			return 0, kindOf(err, "read the database file %s", s.path)
+			return sqltext.Schema{}, kindOf(err, "read the database file %s", s.path)
 		}
 	}
 	if app != applicationID && (version != 0 || tables != 0) {
-		return 0, errs.E(errs.Invalid, "%s is the database of another program, not of Ringfence", s.path)
+		return sqltext.Schema{}, errs.E(errs.Invalid, "%s is the database of another program, not of Ringfence", s.path)
 	}
-	return version, nil
+	return marked(version), nil
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/store"
+	"github.com/ringfence/ringfence/internal/store/sqltext"
 	"github.com/ringfence/ringfence/internal/store/storetest"
 )
 
@@ -27,8 +29,10 @@ func placeAt(path string) storetest.Place {
 			}
 			return s, nil
 		},
-		Exec:  func(t testing.TB, statement string) { execFile(t, path, statement) },
-		Newer: "PRAGMA user_version = 999",
+		Exec:       func(t testing.TB, statement string) { execFile(t, path, statement) },
+		Newer:      "PRAGMA user_version = 999",
+		Compatible: fmt.Sprintf("PRAGMA user_version = %d", mark(sqltext.Schema{Version: 999, Oldest: 1})),
+		Check:      func(ctx context.Context) error { return Check(ctx, path) },
 	}
 }
 

@@ -35,12 +35,12 @@ func TestSteps(t *testing.T) {
 	files := func(names ...string) fstest.MapFS {
 		m := fstest.MapFS{"README.md": {}}
 		for _, n := range names {
-			m[n] = &fstest.MapFile{Data: []byte("SQL of " + n)}
+			m[n] = &fstest.MapFile{Data: []byte("-- oldest: 1\nSQL of " + n)}
 		}
 		return m
 	}
 	steps, err := Steps(files("0002_two.sql", "0001_one.sql"))
-	if err != nil || len(steps) != 2 || steps[1] != (Step{Version: 2, Name: "two", SQL: "SQL of 0002_two.sql"}) {
+	if err != nil || len(steps) != 2 || steps[1] != (Step{Version: 2, Oldest: 1, Name: "two", SQL: "-- oldest: 1\nSQL of 0002_two.sql"}) {
 		t.Fatalf("%v, %v", steps, err)
 	}
 	for _, bad := range [][]string{{"0002_two.sql"}, {"0001_one.sql", "0003_three.sql"}, {"0001_one.sql", "0001_other.sql"}, {"one.sql"}, {"0001.sql"}} {
@@ -48,14 +48,32 @@ func TestSteps(t *testing.T) {
 			t.Errorf("%v gave %v", bad, steps)
 		}
 	}
-	for have, want := range map[int]int{0: 2, 1: 1, 2: 0} {
+	for have, want := range map[Schema]int{{}: 2, {1, 1}: 1, {2, 2}: 0, {2, 1}: 0, {3, 2}: 0, {9, 1}: 0} {
 		if p, err := Pending(steps, have); err != nil || len(p) != want {
-			t.Errorf("from version %d: %v, %v", have, p, err)
+			t.Errorf("from version %+v: %v, %v", have, p, err)
 		}
 	}
-	for _, have := range []int{3, -1} {
+	for _, have := range []Schema{{3, 3}, {3, 0}, {-1, 0}, {9, 4}} {
 		if _, err := Pending(steps, have); !errs.Is(err, errs.Conflict) {
-			t.Errorf("from version %d: %v", have, err)
+			t.Errorf("from version %+v: %v", have, err)
+		}
+	}
+}
+
+// A step that takes something away from programs of the version before says so, or is none.
+func TestStepsExpandUnlessTheySayOtherwise(t *testing.T) {
+	for sql, want := range map[string]int{
+		"-- oldest: 1\nALTER TABLE docs ADD COLUMN note text;": 1,
+		"-- oldest: 2\nALTER TABLE docs DROP COLUMN note;":     2,
+		"-- oldest: 1\nalter table docs drop column note;":     0,
+		"-- oldest: 1\nALTER TABLE docs RENAME TO papers;":     0,
+		"-- oldest: 3\nSELECT 1;":                              0,
+		"-- oldest: 0\nSELECT 1;":                              0,
+		"SELECT 1;":                                            0,
+	} {
+		steps, err := Steps(fstest.MapFS{"0001_one.sql": {Data: []byte("SELECT 1;")}, "0002_two.sql": {Data: []byte(sql)}})
+		if want == 0 && err == nil || want > 0 && (err != nil || After(steps) != Schema{2, want}) {
+			t.Errorf("%q: %v, %v", sql, steps, err)
 		}
 	}
 }

@@ -206,7 +206,13 @@ func (broken) Read([]byte) (int, error) { return 0, errors.New("the line is dead
 func testNewerSchema(t *testing.T, p Place) {
 	s := Open(t, p)
 	commit(t, s, put(doc("k", "n", 0, `1`)))
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatalf("a database of this program: %v", err)
+	}
 	p.Exec(t, p.Newer)
+	if err := p.Check(t.Context()); !errs.Is(err, errs.Conflict) {
+		t.Fatalf("the check of a newer one: %v", err)
+	}
 	again, err := p.Open(t.Context())
 	if err == nil {
 		again.Close()
@@ -214,5 +220,25 @@ func testNewerSchema(t *testing.T, p Place) {
 	}
 	if !errs.Is(err, errs.Conflict) || !strings.Contains(err.Error(), "999") || errs.HintOf(err) == "" {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// A program goes on with a schema of a later one that says that it may, beside it, and leaves what it says.
+func testCompatibleSchema(t *testing.T, p Place) {
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatalf("nothing yet: %v", err)
+	}
+	beside := Open(t, p)
+	commit(t, beside, put(doc("k", "n", 0, `1`)))
+	p.Exec(t, p.Compatible)
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := Open(t, p)
+	commit(t, s, put(doc("k", "n", 1, `2`)))
+	commit(t, beside, put(doc("k", "n", 2, `3`)))
+	again := Open(t, p) // what the schema says is as it was
+	if d, err := again.Get(t.Context(), "k", "n"); err != nil || string(d.Body) != `3` || d.Rev != 3 {
+		t.Fatalf("%+v, %v", d, err)
 	}
 }

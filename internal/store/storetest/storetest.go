@@ -30,11 +30,14 @@ type Store interface {
 
 // Place is where one store is kept, empty at first. Open opens it, again after a Close or a second time next to
 // one that is open. Exec changes it behind the store's back by one SQL statement, in which $schema stands for its
-// schema. Newer is the statement that says its schema has version 999.
+// schema. Newer is the statement that says its schema has version 999, Compatible one that says so, and that programs of version 1 can use
+// it. Check says whether this program can use it.
 type Place struct {
-	Open  func(ctx context.Context) (Store, error)
-	Exec  func(t testing.TB, statement string)
-	Newer string
+	Open       func(ctx context.Context) (Store, error)
+	Exec       func(t testing.TB, statement string)
+	Newer      string
+	Compatible string
+	Check      func(ctx context.Context) error
 }
 
 // Run runs the suite. Place makes a new place for each test.
@@ -59,6 +62,7 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"Tampering", testTampering},
 		{"HeadChecked", testHeadChecked},
 		{"NewerSchema", testNewerSchema},
+		{"CompatibleSchema", testCompatibleSchema},
 		{"Backup", testBackup},
 		{"BackupWhileWriting", testBackupWhileWriting},
 		{"RestoreRefused", testRestoreRefused},
