@@ -59,6 +59,12 @@ fuzz: assets ## every fuzz target in turn, a minute each: make fuzz FUZZTIME=10m
 	@set -e; for file in $$(git grep -l '^func Fuzz' -- '*_test.go'); do for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$file | cut -c6-); do \
 	  echo "$$(dirname $$file) $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); done; done
 
+upgrade-proof: build ## 50 upgrades of Ringfence itself under strict clients, to the binary of commit FORMER (default the one before) and back
+	@rm -rf bin/former && git worktree add -q --detach bin/former $(or $(FORMER),HEAD~1) && trap 'git worktree remove --force bin/former' EXIT && \
+	  if [ -d $(VENDOR) ]; then mkdir -p bin/former/$(VENDOR) && cp -r $(VENDOR)/. bin/former/$(VENDOR)/; fi && \
+	  (cd bin/former && $(GO) build -ldflags "-X github.com/ringfence/ringfence/internal/cli.version=former" -o ../ringfence-former ./cmd/ringfence) && \
+	  RINGFENCE_UPGRADES=50 RINGFENCE_FORMER=$(abspath bin/ringfence-former) $(GO) test -count=1 -timeout 60m -run TestUpgrades -v ./test/upgrade/
+
 bench: ## ring lookup, Next, e-process update, event append on both stores
 	@$(GO) test -run '^$$' -bench '^Benchmark(Lookup|Next|Add|Append|Proxy)' -benchmem ./internal/exposure ./internal/rollout ./internal/health ./internal/store/... ./internal/gateway
 
@@ -118,4 +124,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm fuzz schema-proof bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm upgrade-proof fuzz schema-proof bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean

@@ -1,0 +1,129 @@
+package upgrade
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ringfence/ringfence/test/sandbox"
+	"github.com/ringfence/ringfence/test/strict"
+)
+
+var programs string
+
+// The test's binary is also the service that is served.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "serve" {
+		err := http.ListenAndServe(os.Args[2], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if b, err := io.ReadAll(r.Body); err == nil {
+				fmt.Fprintf(w, "%d %s", os.Getpid(), b)
+			}
+		}))
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	sandbox.Main(m, &programs)
+}
+
+const service = `
+apiVersion: ringfence.dev/v1
+kind: RingPlan
+metadata: {name: quick}
+spec:
+  rings:
+    - {name: all, bake: 1s}
+---
+apiVersion: ringfence.dev/v1
+kind: Service
+metadata: {name: shop}
+spec:
+  run: {command: ["{artifact}", "serve", "{address}"], instances: 2}
+  ready: {tcp: true, within: 1m}
+  route: {host: shop.localhost, targetingKey: {header: X-User-ID}}
+  plan: quick
+`
+
+// TestUpgrades upgrades and goes back in turn, RINGFENCE_UPGRADES times, else three, between the binary of this tree and, when
+// RINGFENCE_FORMER names one, another; with the same one it is a hand-over all the same. Every third time it is a plane alone.
+func TestUpgrades(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes its time")
+	}
+	times := 3
+	if n, err := strconv.Atoi(os.Getenv("RINGFENCE_UPGRADES")); err == nil {
+		times = n
+	}
+	now := filepath.Join(programs, "ringfence")
+	former := now
+	if path := os.Getenv("RINGFENCE_FORMER"); path != "" {
+		former = path
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	up, err := sandbox.Start(programs, data, os.Environ(), sandbox.Quick...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(up.Logs())
+		}
+		up.Stop()
+	})
+	ringfence := func(in string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(now, append(args, "--data", data)...)
+		cmd.Stdin = strings.NewReader(in)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("ringfence %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	ringfence(service, "apply", "-f", "-")
+	ringfence("", "release", "shop", "--version", "v1", "--artifact", self, "--watch")
+	loads := map[string]*strict.Load{
+		"kept":     {Clients: 6, Posts: 0.3, Think: 10 * time.Millisecond},
+		"new each": {Clients: 3, Fresh: 1, Posts: 0.3, Think: 10 * time.Millisecond},
+		"20 % new": {Clients: 3, Fresh: 0.2, Posts: 0.3, Think: 5 * time.Millisecond},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	for _, l := range loads {
+		l.Addr, l.Host, l.Path = up.Gateway, "shop.localhost", "/"
+		work.Go(func() { l.Run(ctx) })
+	}
+	began := time.Now()
+	for i := range times {
+		args := []string{"upgrade", "--to", []string{former, now}[i%2]}
+		if i%3 == 2 {
+			args = append(args, "--only", []string{"control", "data"}[i/3%2])
+		}
+		ringfence("", args...)
+	}
+	took := time.Since(began)
+	cancel()
+	work.Wait()
+	t.Logf("%d upgrades in %s", times, took.Round(time.Second))
+	for name, l := range loads {
+		t.Logf("connections %-8s %7d requests on %7d connections, %d lost", name, l.Requests.Load(), l.Connections.Load(), l.Losses())
+		if l.Losses() > 0 || l.Requests.Load() < 10 {
+			t.Errorf("connections %s: %s", name, l.Why())
+		}
+	}
+	if said := ringfence("", "events", "--type", "ringfence.upgraded"); strings.Count(said, "ringfence.upgraded") < times {
+		t.Errorf("%d upgrades, and on the record are:\n%s", times, said)
+	}
+}
