@@ -36,6 +36,7 @@ const worse = 1.5
 type phase struct {
 	name  string
 	took  time.Duration
+	span  time.Duration // for which traffic was measured
 	tally *tally
 }
 
@@ -243,7 +244,7 @@ func (p *prover) during(name string, do func() error) error {
 		case <-p.ctx.Done():
 		}
 	}
-	p.report.phases = append(p.report.phases, phase{name, took, p.traffic.measure()})
+	p.report.phases = append(p.report.phases, phase{name, took, time.Since(begin), p.traffic.measure()})
 	return err
 }
 
@@ -275,11 +276,7 @@ func (r report) print(out io.Writer) {
 	usual := r.usual()
 	for _, p := range r.phases {
 		q := p.tally.quantile(0.99)
-		span := max(p.took, time.Duration(1))
-		if p.took < settle {
-			span = settle
-		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%s\t%s\t%s\t%.2f\t%d\t%d\t\n", p.name, p.took.Round(time.Millisecond), len(p.tally.took), float64(p.tally.writes)/span.Seconds(),
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%s\t%s\t%s\t%.2f\t%d\t%d\t\n", p.name, p.took.Round(time.Millisecond), len(p.tally.took), float64(p.tally.writes)/p.span.Seconds(),
 			short(p.tally.quantile(0.5)), short(q), short(p.tally.quantile(1)), float64(q)/float64(usual), len(p.tally.errors), len(p.tally.wrong))
 	}
 	_ = w.Flush()

@@ -96,9 +96,12 @@ func constant(expr string) bool {
 	return len(all) > 0
 }
 
+// typeWords is how many words the name of a type has at most: schema.timestamp without time zone.
+const typeWords = 6
+
 // afterCast reports whether what follows before is the name of a type: all words since the last ::.
 func afterCast(before []token) bool {
-	for i := len(before) - 1; i >= 0; i-- {
+	for i := len(before) - 1; i >= max(0, len(before)-typeWords); i-- {
 		if before[i].is(":") {
 			return i > 0 && before[i-1].is(":")
 		}

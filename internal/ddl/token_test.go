@@ -3,6 +3,7 @@ package ddl
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -57,6 +58,17 @@ func TestExpressions(t *testing.T) {
 	}
 	if got := rewrite(`CHECK ((date > '2020-01-01'::date) AND (lower(x.date) <> date('a')))`, map[string]string{"date": "_n"}); got != `CHECK (("_n" > '2020-01-01'::date) AND (lower(x.date) <> date('a')))` {
 		t.Error(got)
+	}
+}
+
+// The largest file is looked at in a moment, whatever it is full of.
+func TestLintIsQuick(t *testing.T) {
+	for _, of := range []string{"a ", "$a", "((", "/*", "'", "SELECT 1;", "::a", "ALTER TABLE t ADD x int DEFAULT ''::a a,", "-- ringfence:allow x y\n"} {
+		begin := time.Now()
+		Lint("ALTER TABLE t ADD x int DEFAULT ''::" + strings.Repeat(of, MaxFile/4/len(of)))
+		if took := time.Since(begin); took > time.Minute {
+			t.Errorf("a file full of %q takes %s", of, took)
+		}
 	}
 }
 

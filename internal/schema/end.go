@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ringfence/ringfence/internal/ddl"
 	"github.com/ringfence/ringfence/internal/errs"
 )
 
@@ -50,6 +51,9 @@ func (e *Engine) Rollback(ctx context.Context, name string, c Consent) (Record, 
 		after := r
 		after.Phase = RolledBack
 		a := Act{Step: r.Plan.Undo, Record: after, DropViews: r.Plan.Version, AllowUnknown: c.AllowUnknown}
+		if r.Phase == Starting && r.Step == 0 && (len(r.Plan.Expand) == 0 || r.Plan.Expand[0].Kind == ddl.StepQuick) {
+			a.Step.SQL, a.Step.Locks = nil, nil // its first transaction was not committed: there is nothing to take back, and an author's down might fail
+		}
 		if r.Phase == Started && !c.Force {
 			a.Gate = r.Plan.Version
 		}

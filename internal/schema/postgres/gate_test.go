@@ -184,6 +184,7 @@ func TestFailures(t *testing.T) {
 	e, _ := openEngine(t, address, schema.Options{})
 	before := ""
 	for operations, want := range map[string]string{
+		`{"sql": {"up": "CREATE TABLE x (id nonsense)", "down": "DROP TABLE x"}}`:                                                                      "type \"nonsense\" does not exist",
 		`{"add_column": {"table": "people", "up": "nonsense + 1", "column": {"name": "x", "type": "int"}}}`:                                            "up of column x is not understood",
 		`{"drop_column": {"table": "people", "column": "name", "down": "missing"}}`:                                                                    "down of column name is not understood",
 		`{"alter_column": {"table": "people", "column": "name", "type": "integer", "up": "name::integer", "down": "name::text"}}`:                      "invalid input syntax",
