@@ -66,6 +66,21 @@ func TestInstanceThatFailsIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestTurnsAreSharedByTheRest: the neighbour of an instance that is left out does not get its turns.
+func TestTurnsAreSharedByTheRest(t *testing.T) {
+	v := newVersion("shop", "v1")
+	a, b, c := &endpoint{id: "a"}, &endpoint{id: "b"}, &endpoint{id: "c"}
+	v.endpoints.Store(&[]*endpoint{a, b, c})
+	now, got := time.Now(), map[string]int{}
+	a.outUntil.Store(now.Add(time.Hour).UnixNano())
+	for range 60 {
+		got[v.pick(nil, now, 0).id]++
+	}
+	if got["b"] != 30 || got["c"] != 30 {
+		t.Errorf("turns: %v", got)
+	}
+}
+
 // TestNotAllAreLeftOut: what ails all instances is no reason to leave any out, and neither is what another one does not do better.
 func TestNotAllAreLeftOut(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -93,27 +93,48 @@ func (v *version) setEndpoints(eps []fleet.Endpoint, make func(fleet.Endpoint) *
 	return gone
 }
 
-// pick chooses the instance with the fewest requests for its share, beginning at another one each time. Instances that just refused a
-// connection, those that are left out, and the one to avoid, come last. It returns nil when there is none.
+// pick chooses the instance with the fewest requests for its share, and of several such ones another each time. Instances that just
+// refused a connection, those that are left out, and the one to avoid, come last. It returns nil when there is none.
 func (v *version) pick(avoid *endpoint, now time.Time, slow time.Duration) *endpoint {
 	eps := *v.endpoints.Load()
 	if len(eps) == 1 {
 		return eps[0]
 	}
 	var best *endpoint
-	var bestLoad float64
-	at := int(v.turn.Add(1))
-	for i := range eps {
-		e := eps[(at+i)%len(eps)]
-		load := float64(e.inFlight.Load()+1) / e.share(now, slow)
-		if e == avoid || e.down(now) || e.out(now) {
-			load += 1 << 40
-		}
-		if best == nil || load < bestLoad {
-			best, bestLoad = e, load
+	var least float64
+	equal := uint32(0)
+	for _, e := range eps {
+		switch load := e.load(avoid, now, slow); {
+		case best == nil || load < least:
+			best, least, equal = e, load, 1
+		case load == least:
+			equal++
 		}
 	}
-	return best
+	if equal < 2 {
+		return best
+	}
+	// Counted among the equal ones alone: a turn over all would give the neighbour of one that is left out its turns, too.
+	skip := v.turn.Add(1) % equal
+	for _, e := range eps {
+		if e.load(avoid, now, slow) > least {
+			continue
+		}
+		if skip == 0 {
+			return e
+		}
+		skip--
+	}
+	return best // the loads have changed meanwhile
+}
+
+// load is what an instance has for its share, with a request more.
+func (e *endpoint) load(avoid *endpoint, now time.Time, slow time.Duration) float64 {
+	load := float64(e.inFlight.Load()+1) / e.share(now, slow)
+	if e == avoid || e.down(now) || e.out(now) {
+		load += 1 << 40
+	}
+	return load
 }
 
 func (v *version) hasEndpoints() bool { return len(*v.endpoints.Load()) > 0 }
