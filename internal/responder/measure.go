@@ -106,7 +106,7 @@ func (r *Responder) signal(ctx context.Context, s incident.State, from, at, to t
 // measure finds in the data when users were hurt: the first bad event while it lasts, the last one when it is over.
 func (r *Responder) measure(ctx context.Context, id string, now time.Time) error {
 	s, err := r.Get(ctx, id)
-	if err != nil || s.Service == "" {
+	if err != nil || s.Service == "" || now.Sub(r.measured[id]) < patience && s.Impact.Source == "data" {
 		return err
 	}
 	ended := s.Phase == incident.Mitigated && s.Impact.End.IsZero() && now.Sub(s.Mitigated) >= r.Settle && now.Sub(s.Mitigated) <= givesUp
