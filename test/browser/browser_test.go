@@ -244,6 +244,7 @@ func approving(r *rig) {
 	r.sees("an empty inbox", `document.querySelector("#live").textContent.includes("Nothing waits for an approval.")`)
 	r.do(chromedp.Navigate(r.pages + "/rollouts/shop-4"))
 	r.sees("that it goes on", headline+`.includes("in ring early")`)
+	r.ringfence("rollout", "pause", "shop", "--reason", "so that it is not out before the line is stopped")
 	r.sees("who approved it", `document.querySelector(".timeline").textContent.includes("ann approved ring early")`)
 }
 
@@ -253,6 +254,7 @@ func stoppingTheLine(r *rig) {
 	r.do(chromedp.KeyEvent("s"))
 	r.answers("the database burns")
 	r.sees("that the line is stopped, without loading the page again", `document.querySelector("#line .stopped").textContent.includes("the database burns")`)
+	r.ringfence("rollout", "resume", "shop", "--reason", "the line holds it now")
 	r.do(chromedp.Navigate(r.pages + "/rollouts/shop-4"))
 	r.sees("that the rollout waits for it", `document.querySelector(".waiting").textContent.includes("The line is stopped: the database burns")`)
 	r.shoot("line", "/", ".stopped")
