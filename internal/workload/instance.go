@@ -33,6 +33,7 @@ type instance struct {
 	view     fleet.Instance
 	health   readiness // as checked; view.Ready follows when the gateway knows
 	settled  bool      // readiness is known
+	late     bool      // not ready for so long that people should hear why
 	served   bool      // the present process was ready once
 	stopping bool
 	fatal    bool   // the last start failed for a reason that does not go away by itself
@@ -270,6 +271,9 @@ func (i *instance) observe(err error) {
 	if is {
 		i.trouble, i.served = "", true
 	}
+	late := !is && overdue(i.slot.want.Ready, i.rec.Since, now)
+	news := late && !i.late
+	i.late = late
 	i.rt.mu.Unlock()
 	switch {
 	case is && !was:
@@ -283,6 +287,8 @@ func (i *instance) observe(err error) {
 		i.note(func(r *record) { r.Since, r.WasReady = now, false })
 	case !settled:
 		i.change(func() { i.settled = true })
+	case news: // whoever gives up on it hears why before that, not with the next report
+		i.rt.changed()
 	}
 }
 

@@ -126,6 +126,33 @@ func TestAFailureIsToldOnceThereIsOne(t *testing.T) {
 	}
 }
 
+// Whoever gives up on a version does so at a moment of its own: the reason must not wait for the next report.
+func TestWhyOneIsLateIsNewsOfItsOwn(t *testing.T) {
+	g := newRig(t)
+	told := make(chan struct{}, 1)
+	g.open(func(o *Options) {
+		o.OnChange = func() {
+			if g.status("slow").Failure != "" {
+				select {
+				case told <- struct{}{}:
+				default:
+				}
+			}
+		}
+	})
+	if err := os.WriteFile(g.control+"/unready", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	slow := g.slot("slow", 1)
+	slow.Ready.Within = fleet.Dur(time.Second)
+	g.rt.Apply(shop(slow))
+	select {
+	case <-told:
+	case <-time.After(time.Minute):
+		t.Error("nobody is told why it is not ready")
+	}
+}
+
 func TestCrashIsRestarted(t *testing.T) {
 	g := newRig(t)
 	var changes atomic.Int64
