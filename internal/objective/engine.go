@@ -210,8 +210,11 @@ func (e *Engine) declared(ctx context.Context, now time.Time) error {
 // fresh takes a step when something was declared since the last: who has just declared an SLO wants to see it.
 func (e *Engine) fresh(ctx context.Context) error {
 	head, err := e.Store.Get(ctx, e.HeadKind, e.HeadName)
-	if err != nil && !errs.Is(err, errs.Missing) || head.Rev == e.known.Load() {
+	if err != nil && !errs.Is(err, errs.Missing) {
 		return err
+	}
+	if head.Rev == e.known.Load() {
+		return nil
 	}
 	return e.Step(ctx, e.Now().UTC())
 }

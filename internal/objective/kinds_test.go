@@ -219,3 +219,13 @@ func TestLateData(t *testing.T) {
 		t.Errorf("after a restart %g bad requests are known, before it %g", got.Bad, after.Bad)
 	}
 }
+
+// TestNothingWasEverDeclared: a control plane that starts for the first time has nothing to say, and nothing to complain of.
+func TestNothingWasEverDeclared(t *testing.T) {
+	w := newWorld(t)
+	w.rev = 0
+	all, err := w.start().Declared(t.Context())
+	if err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+}

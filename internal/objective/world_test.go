@@ -107,7 +107,7 @@ func (w *world) Values(ctx context.Context, expr string, from, to time.Time, ste
 func (w *world) Get(_ context.Context, kind, name string) (store.Doc, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if kind == "Catalog" {
+	if kind == "Catalog" && w.rev > 0 {
 		return store.Doc{Kind: kind, Name: name, Rev: w.rev}, nil
 	}
 	d, ok := w.docs[kind+"\x00"+name]
