@@ -77,6 +77,7 @@ func run(t *testing.T, dir string, env ...string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await": await, "status": status, "up": up, "quit": quit, "kill9": kill9, "visit": visit, "asked": asked, "traffic": traffic,
 			"served": served, "where": where, "instance": instance, "receive": receive, "received": received, "come": come,
+			"told": told, "flood": flood,
 		},
 	})
 }

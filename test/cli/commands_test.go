@@ -25,6 +25,7 @@ import (
 type state struct {
 	up    *sandbox.Up
 	quiet func() (demo.Counts, string) // stops the traffic
+	ebb   func() string                // stops the flood of logs
 
 	receiver *receiver
 }
