@@ -41,6 +41,7 @@ type Change struct {
 	Versions []string  // versions that it exposed; none: not a matter of versions
 	Rings    []string  // rings that it reached so far; none: all
 	Variants []string  // variants that it exposed, as set/flag=variant
+	Trial    string    // the variant that a flag's trial gives, as set/flag=variant
 	Ended    time.Time // when it was taken back
 	Judged   string    // what a verdict said of it, when that was harm
 	Pushed   string    // who waived what of its way: a bake cut short, a gate gone past, a freeze gone through
@@ -72,6 +73,9 @@ func (c Change) exposes(cell Cell) bool {
 	}
 	return len(c.Rings) == 0 || cell.Ring == "" || slices.Contains(c.Rings, cell.Ring)
 }
+
+// tries reports whether a cell is of users with the variant on trial.
+func (c Change) tries(cell Cell) bool { return cell.Variant == c.Trial }
 
 // Signal is what an alert, or something else than counts of requests, says of a cause.
 type Signal struct {

@@ -13,6 +13,7 @@ type Question struct {
 	Onset     time.Time
 	End       time.Time           // when it was over, if it is
 	Counts    map[string][]Count  // by service: its own, and those of services near it
+	Trials    map[string][]Count  // by Ref of a flag's change: the service's requests by the variant of their user, of those in its trial
 	DependsOn map[string][]string // by service: what it calls
 	Changes   []Change
 	Signals   []Signal
@@ -166,6 +167,13 @@ func (j *judge) change(c Change) (Candidate, bool) {
 
 // splitOdds say how well what a change exposed explains where the bad events are.
 func (j *judge) splitOdds(c Change, rel string, cand *Candidate) float64 {
+	if rel == itself && len(j.Trials[c.Ref]) > 0 {
+		if s := splitAt(j.Trials[c.Ref], j.Onset); s.since.Requests > 0 {
+			in, out := s.tallies(c.tries)
+			cand.Exposed, cand.Others = &in, &out
+			return s.concentration(c.tries)
+		}
+	}
 	switch rel {
 	case itself, everyone:
 		s := j.own

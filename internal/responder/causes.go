@@ -127,6 +127,9 @@ func (r *Responder) rank(ctx context.Context, s incident.State) (Causes, error) 
 	if q.Changes, err = r.changes(ctx, s, c.Onset); err != nil {
 		return c, err
 	}
+	if q.Trials, err = r.trials(ctx, s.Service, from, until, over); err != nil {
+		r.Logger.Warn("requests cannot be counted by variant for a cause", "incident", s.ID, "err", err)
+	}
 	for _, id := range s.Rollouts {
 		q.Own = append(q.Own, "rollout/"+id)
 	}
@@ -236,6 +239,38 @@ func (r *Responder) changes(ctx context.Context, s incident.State, onset time.Ti
 	return append(list, declared...), err
 }
 
+// trials are a service's requests by the variant of their user, for each flag of it that was in trial: the gateways count those under the
+// flag's name.
+func (r *Responder) trials(ctx context.Context, service string, from, to time.Time, over string) (map[string][]incident.Count, error) {
+	all, err := r.Rollouts.List(ctx, "")
+	if err != nil || service == "" {
+		return nil, err
+	}
+	trials := map[string][]incident.Count{}
+	for _, st := range all {
+		sub, ok := subjectOf(st)
+		if !ok || st.Created.After(to) || !st.Ended.IsZero() && st.Ended.Before(from) || len(trials) == mostNear || r.served(ctx, sub.Set) != service {
+			continue
+		}
+		counts, err := r.counts(ctx, st.Service, from, to, over)
+		if err != nil {
+			return nil, err
+		}
+		for i, c := range counts {
+			counts[i].Cell = incident.Cell{Variant: variantOf(st.Service, c.Version)}
+		}
+		if len(counts) > 0 {
+			trials["rollout/"+st.ID] = counts
+		}
+	}
+	return trials, nil
+}
+
+// variantOf is a flag's variant as set/flag=variant.
+func variantOf(subject, variant string) string {
+	return strings.TrimPrefix(serviceName(subject), "flag ") + "=" + variant
+}
+
 // changeOf is a rollout as a change.
 func changeOf(s rollout.State, plan string) incident.Change {
 	c := incident.Change{Kind: incident.ChangeRelease, Ref: "rollout/" + s.ID, Service: s.Service, By: s.By, Title: fmt.Sprintf("%s %s", serviceName(s.Service), s.To), Ended: s.SafeAt}
@@ -255,7 +290,8 @@ func changeOf(s rollout.State, plan string) incident.Change {
 	c.Versions = []string{s.To}
 	if s.Kind == rollout.KindFlag {
 		c.Kind, c.Service, c.Versions = incident.ChangeFlag, "", nil
-		c.Variants = []string{strings.TrimPrefix(serviceName(s.Service), "flag ") + "=" + s.To}
+		c.Trial = variantOf(s.Service, s.To)
+		c.Variants = []string{c.Trial}
 		if s.Plan != plan || s.Everyone() { // its rings are not those of the service's requests, or all of them
 			c.Rings, c.Variants = nil, nil
 		}

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/flag"
 	"github.com/ringfence/ringfence/internal/incident"
 	"github.com/ringfence/ringfence/internal/resource"
+	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
 )
 
@@ -103,5 +105,58 @@ func TestTheRankingOutlivesTheMetrics(t *testing.T) {
 		if err != nil || v.Causes.Candidates[0].Ref != "rollout/shop-2" || v.Causes.Kept.IsZero() || w.clock.Sub(v.Causes.Kept) < 39*24*time.Hour {
 			t.Errorf("%+v, %v", v.Causes, err)
 		}
+	}
+}
+
+// TestAFlagIsWeighedByItsOwnUsers: the gateways count a service's requests by the variant that a trial gives their users, which tells two flags
+// apart that were exposed in the same minute.
+func TestAFlagIsWeighedByItsOwnUsers(t *testing.T) {
+	w := newWorld(t)
+	r := w.process()
+	set, err := resource.New("pay", resource.FlagSet{RawMessage: []byte(`{"service":"shop","flags":{}}`)})
+	w.put(set, err)
+	w.clock = w.clock.Add(30 * time.Minute)
+	began := w.clock
+	for id, key := range map[string]string{"flag-1": "blue", "flag-2": "fast"} {
+		subject := flag.Subject{Set: "pay", Key: key, Environment: "production"}.String()
+		w.release(id, subject, "off", "on")
+		s := w.rollouts[id]
+		s.Kind = rollout.KindFlag
+		w.rollouts[id] = s
+	}
+	w.lines = func(expr string, from, to time.Time, step time.Duration) []Line {
+		hurt := map[string]float64{} // by variant, in a second
+		switch expr {
+		case `ringfence_requests_total{service="shop"}`:
+			hurt["v1"] = 3
+		case `ringfence_requests_total{service="flag:pay:fast"}`:
+			hurt["on"], hurt["off"] = 3, 0
+		case `ringfence_requests_total{service="flag:pay:blue"}`:
+			hurt["on"], hurt["off"] = 1.5, 1.5
+		}
+		var all []Line
+		for version, bad := range hurt {
+			well := Line{Labels: map[string]string{"version": version, "ring": "canary", "code": "200"}}
+			broken := Line{Labels: map[string]string{"version": version, "ring": "canary", "code": "500"}}
+			for at := from; !at.After(to); at = at.Add(step) {
+				n := at.Sub(morning.Add(-24 * time.Hour)).Seconds()
+				failed := max(0, at.Sub(began.Add(10*time.Second)).Seconds()) * bad
+				well.Points = append(well.Points, [2]float64{float64(at.Unix()), 10*n - failed})
+				broken.Points = append(broken.Points, [2]float64{float64(at.Unix()), failed})
+			}
+			all = append(all, well, broken)
+		}
+		return all
+	}
+	w.clock = w.clock.Add(2 * time.Minute)
+	if err := r.Page(t.Context(), page("k", "shop", w.clock)); err != nil {
+		t.Fatal(err)
+	}
+	v, err := r.View(t.Context(), "inc-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := v.Causes.Candidates[0]; c.Ref != "rollout/flag-2" || c.Share < 0.9 || c.Others == nil || c.Others.Bad != 0 {
+		t.Errorf("%+v", v.Causes.Candidates)
 	}
 }
