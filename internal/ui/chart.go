@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type chartLine struct {
 	Unit     string     `json:"unit,omitempty"`
 	Quiet    bool       `json:"quiet,omitempty"` // is told, not drawn
 	Area     bool       `json:"area,omitempty"`
+	Of       string     `json:"of,omitempty"` // what narrows logs to what the line is of, as in an address: version=v2
 }
 
 type chartLimit struct {
@@ -60,6 +62,16 @@ type spanView struct {
 	To   float64 `json:"to"`
 	Tone string  `json:"tone,omitempty"`
 	Text string  `json:"text,omitempty"`
+}
+
+// narrowed lets the logs of a time be asked for those of one line, whose name is a version or a ring.
+func narrowed(all []chart, by string) []chart {
+	for _, c := range all {
+		for i := range c.Series {
+			c.Series[i].Of = url.Values{by: {c.Series[i].Name}}.Encode()
+		}
+	}
+	return all
 }
 
 // sendCharts answers with what a box of charts is drawn from.

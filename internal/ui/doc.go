@@ -17,7 +17,8 @@
 //	             "series": [{"name": "v2", "y": [0.1, null, …],      null where nothing is known
 //	                         "paint": "new",       new, stable, pass, hold, fail, va to ve; none for the next of a palette
 //	                         "low": […], "high": […],                an interval, drawn as a band
-//	                         "area": true, "quiet": true, "unit": "users"}],    quiet: told in the tooltip, not drawn
+//	                         "area": true, "quiet": true, "unit": "users",     quiet: told in the tooltip, not drawn
+//	                         "of": "version=v2"}],                   narrows the logs of a chosen time to what the line is of
 //	             "low": 0, "high": 1,              what is drawn; without, from 0 (or the least) to the most, and to "least" at least
 //	             "limits": [{"y": 0.01, "text": "objective", "tone": "fail"}], "zero": true, "height": 220}],
 //	 "marks": [{"t": 1767000000, "text": "v2 canary", "tone": "calm", "href": "/rollouts/shop-2"}],   changes; tone calm, pass, hold or fail

@@ -23,6 +23,8 @@ type LogStore interface {
 const (
 	logsOnPage  = 100
 	exploreTime = 5 * time.Second // for an answer of the log store; then it is partial
+	choiceTime  = time.Second     // for what can be chosen
+	splitRows   = 8               // that are shown without being asked for
 )
 
 // exploring is what one looks at: the address of the page, taken apart.
@@ -127,13 +129,16 @@ type explorePage struct {
 	*visit
 	Q          exploring
 	Services   []string
+	Versions   []string // that logs of the time have, and the one that was asked for
+	Rings      []string
 	Severities []string
 	Spans      []healthSpan
 	ChartURL   string
 	Charts     bool
-	Chosen     string // the time of the logs, when one was chosen
-	Whole      string // address without it
-	Split      []logSplitRow
+	Chosen     string         // the time of the logs, when one was chosen
+	Whole      string         // address without it
+	Split      []logSplitRow  // those with most entries first
+	Fewer      []logSplitRow  // the others
 	Narrow     []healthChoice // what the logs are narrowed to, and the address without
 	Total      int64
 	Bad        int64
@@ -180,12 +185,40 @@ func (s *Server) explore(w http.ResponseWriter, r *http.Request, v *visit) error
 		}
 		p.Problem = sentenceCase(err.Error())
 	}
+	p.Versions, p.Rings = p.choices(r.Context(), s.LogStore)
 	if p.Problem == "" && x.Expr != "" && s.Metrics != nil {
 		if _, err := s.Metrics.QueryRange(r.Context(), x.Expr, v.Now.Add(-time.Minute), v.Now, time.Minute); err != nil {
 			p.Problem = sentenceCase(err.Error())
 		}
 	}
 	return s.show(w, r, http.StatusOK, "explore", p)
+}
+
+// choices are the versions and rings that the logs of the time are of, whatever they are narrowed to.
+func (p *explorePage) choices(ctx context.Context, store LogStore) (versions, rings []string) {
+	wider := p.Q
+	wider.Version, wider.Ring, wider.Source, wider.Severity, wider.Text = "", "", "", "", ""
+	add := func(to *[]string, value string) {
+		if value != "" && !slices.Contains(*to, value) {
+			*to = append(*to, value)
+		}
+	}
+	add(&versions, p.Q.Version)
+	add(&rings, p.Q.Ring)
+	if f, err := wider.filter(p.Now); err == nil {
+		ctx, cancel := context.WithTimeout(ctx, choiceTime)
+		defer cancel()
+		counts, err := store.Count(ctx, logs.CountQuery{Filter: f, By: []string{"version", "ring"}})
+		for _, c := range counts.All {
+			if err == nil && len(c.Values) == 2 {
+				add(&versions, c.Values[0])
+				add(&rings, c.Values[1])
+			}
+		}
+	}
+	slices.SortFunc(versions, func(a, b string) int { return strings.Compare(b, a) }) // the newest are looked for most
+	slices.Sort(rings)
+	return versions, rings
 }
 
 func (s *Server) serviceNames(ctx context.Context) ([]string, error) {
@@ -239,6 +272,9 @@ func (p *explorePage) read(ctx context.Context, store LogStore) error {
 		}
 		p.Split = append(p.Split, row)
 	}
+	if len(p.Split) > splitRows+2 {
+		p.Split, p.Fewer = p.Split[:splitRows], p.Split[splitRows:]
+	}
 	return nil
 }
 
@@ -284,7 +320,7 @@ func (s *Server) exploreMetrics(ctx context.Context, x exploring, from, end time
 			by = "ring"
 		}
 		pairs, err := s.rates(ctx, by, x.Service, from, end, step, s.window(step))
-		return trafficCharts(pairs, "", ""), err
+		return narrowed(trafficCharts(pairs, "", ""), by), err
 	}
 	lines, err := s.Metrics.QueryRange(ctx, x.Expr, from, end, step)
 	if err != nil {
@@ -293,9 +329,20 @@ func (s *Server) exploreMetrics(ctx context.Context, x exploring, from, end time
 	c := chart{Title: clip(x.Expr, 120), Series: []chartLine{}}
 	slices.SortFunc(lines, func(a, b Line) int { return strings.Compare(labelsText(a.Labels), labelsText(b.Labels)) })
 	for _, l := range lines[:min(len(lines), 30)] {
-		c.Series = append(c.Series, chartLine{Name: labelsText(l.Labels), Y: known(placed(l, from, end, step))})
+		c.Series = append(c.Series, chartLine{Name: labelsText(l.Labels), Y: known(placed(l, from, end, step)), Of: ofLabels(l.Labels)})
 	}
 	return []chart{c}, nil
+}
+
+// ofLabels narrows logs to what a line is of, as far as its labels say.
+func ofLabels(labels map[string]string) string {
+	q := url.Values{}
+	for _, name := range []string{"service", "version", "ring"} {
+		if v := labels[name]; v != "" {
+			q.Set(name, v)
+		}
+	}
+	return q.Encode()
 }
 
 func labelsText(labels map[string]string) string {
@@ -328,6 +375,9 @@ func (s *Server) exploreCounts(ctx context.Context, x exploring, from, end time.
 		line := chartLine{Name: "others", Area: true}
 		if len(n.Values) == 1 {
 			line.Name = cmp.Or(n.Values[0], "no version")
+			if n.Values[0] != "" {
+				line.Of = url.Values{"version": {n.Values[0]}}.Encode()
+			}
 		}
 		c.T = nil
 		for i, k := range n.Steps {

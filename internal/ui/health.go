@@ -133,7 +133,7 @@ func (s *Server) healthCharts(ctx context.Context, service, by string, from, end
 		}
 	}
 	samePaint(out)
-	return out, nil
+	return narrowed(out, by), nil
 }
 
 // samePaint gives what has one name the same color in all charts.

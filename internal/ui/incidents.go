@@ -283,7 +283,7 @@ func (s *Server) incidentSeries(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "the metrics do not answer")
 	}
-	answer.Charts = trafficCharts(pairs, "", "")
+	answer.Charts, answer.Logs = narrowed(trafficCharts(pairs, "", ""), "version"), s.logsOf(st.Service)
 	samePaint(answer.Charts)
 	for _, e := range view.Timeline {
 		if tone := markTone(e); tone != "" {

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/api/wire"
+	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/health"
 	became "github.com/ringfence/ringfence/internal/outcome"
 	"github.com/ringfence/ringfence/internal/policy"
@@ -258,6 +260,12 @@ func (s *Server) probeCharts(w http.ResponseWriter, r *http.Request, v *visit) e
 	if len(took.Series) > 0 {
 		answer.Charts = []chart{took, good}
 	}
+	if st.Service != "" {
+		answer.Logs = s.logsOf(st.Service)
+		if answer.Marks, err = s.changes(r.Context(), st.Service, from); err != nil && !errs.Is(err, errs.Missing) {
+			return err
+		}
+	}
 	return sendCharts(w, answer)
 }
 
@@ -279,6 +287,8 @@ func probeLine(l Line, st probing.Status, times []int64, step time.Duration) cha
 	out := chartLine{Name: strings.TrimSpace(version + " " + prober), Y: make([]*float64, len(times))}
 	if version == "" {
 		out.Name = prober
+	} else {
+		out.Of = url.Values{"version": {version}}.Encode()
 	}
 	if len(st.Spec.From) == 1 && version != "" {
 		out.Name = version

@@ -22,7 +22,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 		"digest": func(s string) string { return clip(strings.TrimPrefix(s, "sha256:"), 12) },
 		"int64":  func(n int) int64 { return int64(n) },
 		"toInt":  func(x float64) int64 { return int64(x + 0.5) },
-	}).ParseFS(embedded, "templates/frame.html", "templates/parts.html")
+	}).ParseFS(embedded, "templates/frame.html", "templates/parts.html", "templates/watch.html")
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (s *Server) series(w http.ResponseWriter, r *http.Request, _ *visit) error 
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "the metrics do not answer")
 	}
-	return sendCharts(w, charts{T: chartTimes(from, end, step), Charts: trafficCharts(by, state.To, state.From), Marks: marksOf(state), Empty: noTraffic, Logs: s.logsOf(state.Service)})
+	return sendCharts(w, charts{T: chartTimes(from, end, step), Charts: narrowed(trafficCharts(by, state.To, state.From), "version"), Marks: marksOf(state), Empty: noTraffic, Logs: s.logsOf(state.Service)})
 }
 
 const noTraffic = "No traffic was seen in this time."

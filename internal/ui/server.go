@@ -26,6 +26,7 @@ type Options struct {
 	Usage     Usage     // nil: there are no pages of what users see
 	Pager     Pager     // nil: there are no pages of alerts
 	SLOs      SLOs      // nil: there are no pages of SLOs
+	Customers Customers // nil: pages say nothing of customers
 	Hub       Hub
 	Store     Store
 	Notifier  Notifier // nil: pages look for new events by themselves

@@ -34,6 +34,7 @@ type servicePage struct {
 	Gets     who
 	Health   healthView
 	Charts   bool
+	Watched  watched
 }
 
 // slotView is one version that runs.
@@ -79,6 +80,12 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request, v *visit) error
 	p.fleet(s.together(full.Service.Units, name))
 	p.plan(full)
 	if err := s.history(ctx, p); err != nil {
+		return err
+	}
+	if r.URL.Query().Get("span") == "" && young(p) {
+		p.Health.Span = healthSpans[0].Name
+	}
+	if p.Watched, err = s.watch(ctx, name, v.Now); err != nil {
 		return err
 	}
 	p.Gets = s.whoGets(r, full, p.Newest)

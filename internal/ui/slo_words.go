@@ -4,6 +4,14 @@ import "strconv"
 
 func percentText(f float64) string { return strconv.FormatFloat(100*f, 'f', 1, 64) + " %" }
 
+// leftText says what is left of a budget, or how often it is spent.
+func leftText(remaining float64) string {
+	if remaining >= 0 {
+		return percentText(remaining)
+	}
+	return "spent " + strconv.FormatFloat(1-remaining, 'g', 3, 64) + " ×"
+}
+
 func burnText(f *float64) string {
 	if f == nil {
 		return "no data"

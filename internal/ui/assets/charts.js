@@ -126,7 +126,7 @@
         series.push(Object.assign({ label: s.name + " at most" }, none), Object.assign({ label: s.name + " at least" }, none));
       }
       series.push({ label: s.name, stroke: c, width: s.quiet ? 0 : s.paint === "new" || s.high ? 2.5 : 1.5, dash: s.paint === "stable" ? [5, 3] : [], scale: s.quiet ? "quiet" : "y",
-        fill: s.area ? c + "30" : undefined, points: { show: !s.quiet && s.y.length < 4 }, value: value });
+        fill: s.area ? c + "30" : undefined, points: { show: !s.quiet && s.y.filter(function (v) { return v != null; }).length < 4 }, value: value });
     });
     return {
       width: p.panel.clientWidth - 32, height: spec.height || 220, tzDate: function (ts) { return uPlot.tzDate(new Date(ts * 1000), "UTC"); },
@@ -232,6 +232,28 @@
     p.tip.style.left = Math.max(Math.min(4, room - wide), Math.min(room - wide, left + 14 + wide > room ? left - wide - 14 : left + 14)) + "px";
   }
 
+  // Where the logs of a time are; of narrows them to those of one line.
+  function logsAt(logs, from, to, of) {
+    var at = new URL(logs, location.href), q = at.searchParams;
+    new URLSearchParams(of || "").forEach(function (v, k) { q.set(k, v); });
+    q.set("from", stamp(Math.floor(from)));
+    q.set("to", stamp(Math.ceil(to)));
+    return at.pathname + at.search;
+  }
+  // The lines that have values in a time: the one nearest to the pointer first, or the highest.
+  function within(p, from, to, pointed) {
+    var u = p.plot, here = u.cursor.idx, out = [];
+    p.spec.series.forEach(function (s) {
+      if (!s.of) return;
+      var most = null;
+      u.data[0].forEach(function (x, i) { if (x >= from && x <= to && s.y[i] != null && (most == null || s.y[i] > most)) most = s.y[i]; });
+      if (most == null) return;
+      var at = pointed && here != null && s.y[here] != null ? s.y[here] : most;
+      out.push({ name: s.name, of: s.of, far: pointed && u.cursor.top >= 0 ? Math.abs(u.valToPos(at, "y") - u.cursor.top) : -most });
+    });
+    return out.sort(function (a, b) { return a.far - b.far; });
+  }
+
   // A time is chosen by drag or click, or with the keys; then one can go to its logs, or to what changed.
   function bar(p, from, to, by) {
     each(function (q) { if (q !== p) { q.bar.hidden = true; q.plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false); } });
@@ -241,8 +263,14 @@
     var logs = p.box.data.logs, first = null;
     if (logs) {
       first = make("a", "", "Logs of this time");
-      first.href = logs + (logs.indexOf("?") < 0 ? "?" : "&") + "from=" + stamp(Math.floor(from)) + "&to=" + stamp(Math.ceil(to));
+      first.href = logsAt(logs, from, to);
       p.bar.appendChild(first);
+      within(p, from, to, by === "click").slice(0, 4).forEach(function (s) {
+        var a = make("a", "", "of " + s.name);
+        a.href = logsAt(logs, from, to, s.of);
+        a.setAttribute("aria-label", "Logs of this time of " + s.name);
+        p.bar.appendChild(a);
+      });
     }
     (p.box.data.marks || []).filter(function (m) { return m.href && m.t >= from && m.t <= to; }).slice(0, 3).forEach(function (m) {
       var a = make("a", "", m.text);
