@@ -81,7 +81,12 @@ func (s *Server) customerRowOf(report account.Report, a account.Fared) customerR
 		c := heatCell{X: 5 * i}
 		if n > 0 {
 			at := report.Since.Add(time.Duration(i) * step).UTC()
-			c.Level = min(4, 1+4*n/(report.StripStep+1))
+			c.Level = 1
+			for _, part := range []int{12, 4, 2} { // an hour with a few bad minutes shall be seen, too
+				if n*part > report.StripStep {
+					c.Level++
+				}
+			}
 			c.Title = fmt.Sprintf("%s, %s: %s", at.Format("2 Jan 15:04"), span(step), plural(int64(n), "bad minute", "bad minutes"))
 		}
 		row.Cells = append(row.Cells, c)
