@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/errs"
@@ -64,7 +65,11 @@ func (s *Server) ensureRelease(ctx context.Context, in *releaseInput) error {
 		_, err := s.Releases.Release(ctx, in.Service, in.Body.Version)
 		return err
 	}
-	rel := resource.Release{Service: in.Service, Version: in.Body.Version, Digest: in.Body.Digest, Env: in.Body.Env, Hypothesis: in.Body.Hypothesis, Metric: in.Body.Metric}
+	if in.Body.Committed.After(s.Now().Add(time.Hour)) {
+		return errs.E(errs.Invalid, "committed: %s is in the future", in.Body.Committed.Format(time.RFC3339))
+	}
+	rel := resource.Release{Service: in.Service, Version: in.Body.Version, Digest: in.Body.Digest, Env: in.Body.Env, Hypothesis: in.Body.Hypothesis, Metric: in.Body.Metric,
+		Committed: in.Body.Committed.UTC()}
 	_, err := s.Releases.CreateRelease(ctx, actorOf(ctx), s.Now(), rel)
 	return err
 }

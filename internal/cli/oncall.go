@@ -153,8 +153,8 @@ func doraCommand(e *env) *cobra.Command {
 	var days int
 	cmd := &cobra.Command{
 		Use: "dora", Short: "DORA's four measures by service, from the record",
-		Long: `Deployment frequency counts changes that everyone got. Lead time is from the commit, where releases carry its time in the
-label committed. The change failure rate is of changes that some user got: taken back, or the cause of an incident. Time to
+		Long: `Deployment frequency counts changes that everyone got. Lead time is from the newest commit of a release, where that is
+known (release --committed, or as a Go program's build says). The change failure rate is of changes that some user got: taken back, or the cause of an incident. Time to
 restore is from the first bad event until users were safe. Medians.`,
 		Example: "  ringfence dora\n  ringfence dora --days 90 --json", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

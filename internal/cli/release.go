@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"debug/buildinfo"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +23,7 @@ type releaseFlags struct {
 	env      []string
 	watch    bool
 	metric   resource.ExperimentMetric
+	commit   string
 }
 
 // lanes are the lanes of hotfixes by how severe it is.
@@ -73,6 +76,7 @@ func (f *releaseFlags) common(cmd *cobra.Command) {
 	fl.StringVar(&f.metric.Event, "metric", "", "the event of users in which that would show")
 	fl.StringVar(&f.metric.Kind, "metric-kind", "", "proportion: the share of users with the event (default); mean: the sum of its values for each user")
 	fl.StringVar(&f.metric.Direction, "metric-direction", "", "which way is expected: increase (default) or decrease")
+	fl.StringVar(&f.commit, "committed", "", "when the newest commit in it was made, RFC 3339 (default what a Go program says of itself)")
 	fl.BoolVarP(&f.watch, "watch", "w", false, "follow the rollout to its end")
 }
 
@@ -173,6 +177,9 @@ func (f *releaseFlags) release(ctx context.Context, c *client.Client, service st
 	if f.order.Env, err = pairs("--env", f.env); err != nil {
 		return wire.Rollout{}, err
 	}
+	if f.order.Committed, err = committed(f.commit, f.artifact); err != nil {
+		return wire.Rollout{}, err
+	}
 	if f.artifact != "" {
 		stored, err := c.PutFile(ctx, f.artifact)
 		if err != nil {
@@ -181,6 +188,27 @@ func (f *releaseFlags) release(ctx context.Context, c *client.Client, service st
 		f.order.Digest = stored.Digest
 	}
 	return c.Release(ctx, service, f.order)
+}
+
+// committed is when the newest commit in an artifact was made: as it is said, else as the build of a Go program keeps it, else zero.
+func committed(said, artifact string) (time.Time, error) {
+	if said != "" {
+		t, err := time.Parse(time.RFC3339, said)
+		if err != nil {
+			return t, errs.E(errs.Invalid, "--committed %q: expected a time such as 2026-11-02T15:04:05Z", said)
+		}
+		return t, nil
+	}
+	info, err := buildinfo.ReadFile(artifact)
+	if artifact == "" || err != nil {
+		return time.Time{}, nil // no Go program: nothing is known
+	}
+	for _, s := range info.Settings {
+		if t, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, nil
 }
 
 // started tells of a rollout that was asked for, or follows it.

@@ -123,6 +123,7 @@ type Release struct {
 	Env        map[string]string `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
 	Hypothesis string            `json:"hypothesis,omitempty" maxLength:"2000" doc:"what is expected of it"`
 	Metric     *ExperimentMetric `json:"metric,omitempty" doc:"the event in which that would show"`
+	Committed  time.Time         `json:"committed,omitzero" doc:"when the newest commit in it was made"`
 	Created    time.Time         `json:"created" doc:"when it was made"`
 	By         string            `json:"by" maxLength:"200" doc:"who made it"`
 }

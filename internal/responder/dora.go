@@ -9,9 +9,6 @@ import (
 	"github.com/ringfence/ringfence/internal/rollout"
 )
 
-// Committed is the label of a release that says when what is in it was committed, as in RFC 3339.
-const Committed = "committed"
-
 // Dora are DORA's four measures by service over the last days.
 func (r *Responder) Dora(ctx context.Context, days int) ([]incident.Measures, error) {
 	now := r.now()
@@ -45,8 +42,8 @@ func (r *Responder) deployment(ctx context.Context, s rollout.State) incident.De
 		d.Out = s.BackAt // everyone had it, until then
 	}
 	if res, err := r.Catalog.Get(ctx, resource.KindRelease, resource.ReleaseName(s.Service, resource.SlotOf(s.To).Version)); err == nil {
-		if t, err := time.Parse(time.RFC3339, res.Metadata.Labels[Committed]); err == nil && t.Before(s.Created) {
-			d.Committed = t
+		if rel, err := resource.As[resource.Release](res); err == nil && rel.Committed.Before(s.Created) {
+			d.Committed = rel.Committed
 		}
 	}
 	return d

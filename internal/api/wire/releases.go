@@ -21,6 +21,7 @@ type Release struct {
 	Env        map[string]string          `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
 	Hypothesis string                     `json:"hypothesis,omitempty" maxLength:"2000" doc:"what is expected of it"`
 	Metric     *resource.ExperimentMetric `json:"metric,omitempty" doc:"the event in which that would show"`
+	Committed  time.Time                  `json:"committed,omitzero" doc:"when the newest commit in it was made, from which lead time is measured"`
 	Replace    bool                       `json:"replace,omitempty" doc:"give up a rollout of another version that is in flight"`
 
 	Config        string   `json:"config,omitempty" maxLength:"63" doc:"a config of the service; empty for the one that is stable"`
