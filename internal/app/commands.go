@@ -98,6 +98,7 @@ func addMetrics(cmd *cobra.Command, m *MetricsConfig) {
 	f.StringVar(&m.Write, "metrics-write", "", "where that server takes remote write (default /api/v1/write below --metrics)")
 	f.StringVar(&m.TokenFile, "metrics-token-file", "", "file with the token for that server")
 	f.IntVar(&m.Series, "service-series", 0, "how many series of metrics a service may have in memory (default 20000)")
+	cmd.MarkFlagsMutuallyExclusive("metrics", "service-series") // there, that server's own limits hold
 	f.StringArrayVar(&m.Origins, "telemetry-origin", nil, "origin of pages that may send telemetry, such as https://shop.example.com, or *; may be given several times")
 }
 

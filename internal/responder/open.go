@@ -43,6 +43,10 @@ func (r *Responder) Page(ctx context.Context, p alert.Page) error {
 		if p.Severity != alert.Paging {
 			return nil, nil, nil
 		}
+		if i = slices.IndexFunc(live, func(s incident.State) bool { return related(s, p.Service, calls) && r.aftermath(ctx, s, p, now) }); i >= 0 {
+			e.Type, e.Phase = incident.EvJoined, live[i].Phase
+			return &live[i], []incident.Event{e}, nil
+		}
 		severity := severityOf(p)
 		e.Type, e.Origin, e.Severity, e.Owner, e.Impact, e.Phase, e.At = incident.EvOpened, incident.ByPage, &severity, p.Owner, impactOf(p), incident.Open, p.At
 		if e.At.IsZero() || e.At.After(now) {
@@ -89,10 +93,25 @@ func acked(s incident.State, e incident.Event, p alert.Page) []incident.Event {
 // same says whether what hurts a service now is of the cause of an incident: the incident is of it, or of one that it
 // calls or that calls it, and is not long over.
 func same(s incident.State, service string, calls map[string][]string, now time.Time) bool {
-	if s.Phase == incident.Resolved || s.Phase == incident.Mitigated && now.Sub(s.Mitigated) > fresh || service == "" || s.Service == "" {
+	return s.Phase != incident.Resolved && (s.Phase != incident.Mitigated || now.Sub(s.Mitigated) <= fresh) && related(s, service, calls)
+}
+
+// related says whether an incident is of a service, or of one that it calls or that calls it.
+func related(s incident.State, service string, calls map[string][]string) bool {
+	if service == "" || s.Service == "" {
 		return false
 	}
 	return s.Service == service || slices.Contains(calls[s.Service], service) || slices.Contains(calls[service], s.Service)
+}
+
+// aftermath says whether a page comes late, of what was over before an incident was resolved: alerts look back, and some fire only then.
+func (r *Responder) aftermath(ctx context.Context, s incident.State, p alert.Page, now time.Time) bool {
+	if s.Phase != incident.Resolved || now.Sub(s.Resolved) > fresh {
+		return false
+	}
+	hurt := incident.State{Service: p.Service, Pages: []incident.PageRef{*pageRef(p, now)}}
+	_, _, spell, found, err := r.signal(ctx, hurt, s.Resolved.Add(-lookBack), now, now)
+	return err == nil && found && spell.Over && spell.End.Before(s.Resolved)
 }
 
 func titleOf(p alert.Page) string {

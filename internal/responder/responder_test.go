@@ -277,3 +277,41 @@ func TestWhatIsRefused(t *testing.T) {
 		t.Errorf("%+v, %v", trends, err)
 	}
 }
+
+// TestWhatIsToldTooLate: an alert looks back, so it may fire when what it is about was over before the incident was resolved: that is no second
+// incident. What began anew is one.
+func TestWhatIsToldTooLate(t *testing.T) {
+	for name, again := range map[string]bool{"over": false, "hurts anew": true} {
+		w := newWorld(t)
+		r := w.process()
+		w.clock = w.clock.Add(30 * time.Minute)
+		began := w.clock.Add(-2 * time.Minute)
+		w.bad("shop", "v2", 0.9, began, began.Add(3*time.Minute))
+		if err := r.Page(t.Context(), page("k", "shop", w.clock)); err != nil {
+			t.Fatal(err)
+		}
+		w.clock = w.clock.Add(4 * time.Minute)
+		over := page("k", "shop", w.clock)
+		over.Status = alert.Resolved
+		if err := r.Page(t.Context(), over); err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []incident.Verb{incident.Mitigate, incident.Resolve} {
+			if _, err := r.Do(t.Context(), "inc-1", incident.Ask{Verb: verb, Actor: "user:ann", Text: "it was v2"}); err != nil {
+				t.Fatal(err)
+			}
+			w.look(r, time.Minute)
+		}
+		w.clock = w.clock.Add(2 * time.Minute)
+		if again {
+			w.bad("shop", "v2", 0.9, w.clock.Add(-time.Minute), w.clock.Add(time.Hour))
+		}
+		if err := r.Page(t.Context(), page("slow burn", "shop", w.clock)); err != nil {
+			t.Fatal(err)
+		}
+		all := w.incidents(r)
+		if again && len(all) != 2 || !again && (len(all) != 1 || all[0].Phase != incident.Resolved || len(all[0].Pages) != 2) {
+			t.Errorf("%s: %d incidents: %+v", name, len(all), all)
+		}
+	}
+}

@@ -66,7 +66,6 @@ func OpenRemote(o RemoteOptions) (*DB, error) {
 		r.write = r.base + "/api/v1/write"
 	}
 	p := parser.NewParser(parser.Options{})
-	ctx, stop := context.WithCancel(context.Background())
 	db := &DB{
 		log: o.Logger, kept: r, remote: r, parser: p, census: newCensus(defaultServiceSeries),
 		engine: promql.NewEngine(promql.EngineOpts{Logger: o.Logger, Parser: p, MaxSamples: maxQuerySamples, Timeout: queryTimeout,
@@ -75,10 +74,9 @@ func OpenRemote(o RemoteOptions) (*DB, error) {
 		client:  newClient(o.Transport),
 		space:   space{free: func() (uint64, error) { return math.MaxUint64, nil }}, // the other server's disk is its own matter
 		queries: make(chan struct{}, maxConcurrentQueries),
-		stop:    stop, done: make(chan struct{}),
+		stop:    func() {}, done: make(chan struct{}),
 	}
 	close(db.done) // there is nothing to maintain
-	_ = ctx
 	return db, nil
 }
 
