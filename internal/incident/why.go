@@ -119,7 +119,7 @@ func (j *judge) whyDown(service string, fires bool, s split, known bool) string 
 	if fires {
 		parts = append(parts, "its own alerts fire")
 	}
-	return upper(strings.Join(parts, "; ")) + "."
+	return strings.TrimSuffix(upper(strings.Join(parts, "; ")), ".") + "."
 }
 
 func whyDrop(before, since Tally) string {

@@ -39,6 +39,9 @@ type Usage interface {
 func (s *Server) probeRoutes() {
 	if s.Probes != nil {
 		s.mux.HandleFunc("GET /probes", s.signed(policy.Read, s.probes))
+		s.mux.HandleFunc("GET /probes/new", s.signed(policy.Change, s.newProbe))
+		s.mux.HandleFunc("GET /probes/{probe}/edit", s.signed(policy.Change, s.probeEditor))
+		s.mux.HandleFunc("POST /probes/{probe}/edit", s.signed(policy.Change, s.editProbe))
 		s.mux.HandleFunc("GET /probes/{probe}", s.signed(policy.Read, s.probe))
 		s.mux.HandleFunc("GET /ui/probes/{probe}", s.signed(policy.Read, s.probeCharts))
 	}

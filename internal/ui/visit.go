@@ -104,7 +104,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, v *visit, h handl
 			return
 		}
 		limit := int64(maxForm)
-		if strings.HasPrefix(r.URL.Path, "/plans/") || strings.HasPrefix(r.URL.Path, "/flags/") || strings.HasPrefix(r.URL.Path, "/flag-sets/") {
+		if strings.HasPrefix(r.URL.Path, "/plans/") || strings.HasPrefix(r.URL.Path, "/probes/") || strings.HasPrefix(r.URL.Path, "/flags/") || strings.HasPrefix(r.URL.Path, "/flag-sets/") {
 			limit = maxPlanForm
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
