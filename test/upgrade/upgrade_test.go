@@ -3,8 +3,6 @@ package upgrade
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,12 +21,7 @@ var programs string
 // The test's binary is also the service that is served.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "serve" {
-		err := http.ListenAndServe(os.Args[2], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if b, err := io.ReadAll(r.Body); err == nil {
-				fmt.Fprintf(w, "%d %s", os.Getpid(), b)
-			}
-		}))
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, serve(os.Args[2]))
 		os.Exit(1)
 	}
 	sandbox.Main(m, &programs)
@@ -105,6 +98,11 @@ func TestUpgrades(t *testing.T) {
 		l.Addr, l.Host, l.Path = up.Gateway, "shop.localhost", "/"
 		work.Go(func() { l.Run(ctx) })
 	}
+	kinds := map[string]*client{"HTTP/2": {}, "event stream": {}, "WebSocket": {}}
+	for name, use := range map[string]func(*client, context.Context){"HTTP/2": (*client).http2, "event stream": (*client).events, "WebSocket": (*client).socket} {
+		kinds[name].gateway = up.Gateway
+		work.Go(func() { use(kinds[name], ctx) })
+	}
 	began := time.Now()
 	for i := range times {
 		args := []string{"upgrade", "--to", []string{former, now}[i%2]}
@@ -122,6 +120,9 @@ func TestUpgrades(t *testing.T) {
 		if l.Losses() > 0 || l.Requests.Load() < 10 {
 			t.Errorf("connections %s: %s", name, l.Why())
 		}
+	}
+	for name, c := range kinds {
+		c.report(t, name)
 	}
 	if said := ringfence("", "events", "--type", "ringfence.upgraded"); strings.Count(said, "ringfence.upgraded") < times {
 		t.Errorf("%d upgrades, and on the record are:\n%s", times, said)
