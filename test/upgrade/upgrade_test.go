@@ -45,6 +45,50 @@ spec:
   plan: quick
 `
 
+// rig is a Ringfence that serves the shop.
+type rig struct {
+	t    *testing.T
+	up   *sandbox.Up
+	data string
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, data: filepath.Join(t.TempDir(), "data")}
+	if r.up, err = sandbox.Start(programs, r.data, os.Environ(), sandbox.Quick...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(r.up.Logs())
+		}
+		r.up.Stop()
+	})
+	r.ringfence(service, "apply", "-f", "-")
+	r.ringfence("", "release", "shop", "--version", "v1", "--artifact", self, "--watch")
+	return r
+}
+
+func (r *rig) command(args ...string) *exec.Cmd {
+	return exec.Command(filepath.Join(programs, "ringfence"), append(args, "--data", r.data)...)
+}
+
+// ringfence runs a command that must succeed, and returns what it printed.
+func (r *rig) ringfence(in string, args ...string) string {
+	r.t.Helper()
+	cmd := r.command(args...)
+	cmd.Stdin = strings.NewReader(in)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("ringfence %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
 // TestUpgrades upgrades and goes back in turn, RINGFENCE_UPGRADES times, else three, between the binary of this tree and, when
 // RINGFENCE_FORMER names one, another; with the same one it is a hand-over all the same. Every third time it is a plane alone.
 func TestUpgrades(t *testing.T) {
@@ -60,33 +104,8 @@ func TestUpgrades(t *testing.T) {
 	if path := os.Getenv("RINGFENCE_FORMER"); path != "" {
 		former = path
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	data := filepath.Join(t.TempDir(), "data")
-	up, err := sandbox.Start(programs, data, os.Environ(), sandbox.Quick...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(up.Logs())
-		}
-		up.Stop()
-	})
-	ringfence := func(in string, args ...string) string {
-		t.Helper()
-		cmd := exec.Command(now, append(args, "--data", data)...)
-		cmd.Stdin = strings.NewReader(in)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("ringfence %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-		return string(out)
-	}
-	ringfence(service, "apply", "-f", "-")
-	ringfence("", "release", "shop", "--version", "v1", "--artifact", self, "--watch")
+	r := newRig(t)
+	up, ringfence := r.up, r.ringfence
 	loads := map[string]*strict.Load{
 		"kept":     {Clients: 6, Posts: 0.3, Think: 10 * time.Millisecond},
 		"new each": {Clients: 3, Fresh: 1, Posts: 0.3, Think: 10 * time.Millisecond},
