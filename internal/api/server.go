@@ -15,42 +15,43 @@ import (
 
 // Options configure a server.
 type Options struct {
-	Catalog   Catalog
-	Releases  Releases
-	Artifacts Artifacts
-	Rollouts  Rollouts
-	Decisions Decisions
-	Upkeep    Upkeep
-	Configs   Configs
-	Telling   Telling
-	Incidents Incidents
-	Hub       Hub
-	Flags     Flags
-	FlagKeys  FlagKeys
-	Board     Board
-	Lab       Lab
-	Pager     Pager
-	AlertNews AlertNews
-	SLOs      SLOs
-	Customers Customers // nil: accounts are not counted
-	Probes    Probes
-	Probing   Probing
-	Usage     Usage
-	Track     http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks of which environment they are
-	Logs      Logs
-	LogStore  LogStore // nil: log entries are not kept
-	Store     Store
-	Notifier  Notifier // nil: followers of the record look for new events by themselves
-	Access    Access
-	Samples   replay.Samples // nil: recorded rollouts cannot be decided again
-	Metrics   http.Handler   // Prometheus' query API, below /api/v1/
-	Telemetry Telemetry
-	Own       http.Handler // what this process tells of itself, at /metrics
-	UI        http.Handler // everything that is not the API's; it signs its own users in
-	Ready     func(context.Context) error
-	Logger    *slog.Logger
-	Version   string
-	Now       func() time.Time // default time.Now
+	Catalog      Catalog
+	Releases     Releases
+	Artifacts    Artifacts
+	Rollouts     Rollouts
+	Decisions    Decisions
+	Upkeep       Upkeep
+	Configs      Configs
+	Telling      Telling
+	Incidents    Incidents
+	Hub          Hub
+	Flags        Flags
+	FlagKeys     FlagKeys
+	Board        Board
+	Lab          Lab
+	Pager        Pager
+	AlertNews    AlertNews
+	SLOs         SLOs
+	Customers    Customers // nil: accounts are not counted
+	Probes       Probes
+	Probing      Probing
+	Usage        Usage
+	Track        http.Handler // takes exposures and metric events in, below /v1/track, /v1/logs and /v1/traces; it asks of which environment they are
+	Logs         Logs
+	LogStore     LogStore // nil: log entries are not kept
+	Store        Store
+	Notifier     Notifier // nil: followers of the record look for new events by themselves
+	Access       Access
+	Samples      replay.Samples // nil: recorded rollouts cannot be decided again
+	Availability Availability   // nil: nothing is known of it
+	Metrics      http.Handler   // Prometheus' query API, below /api/v1/
+	Telemetry    Telemetry
+	Own          http.Handler // what this process tells of itself, at /metrics
+	UI           http.Handler // everything that is not the API's; it signs its own users in
+	Ready        func(context.Context) error
+	Logger       *slog.Logger
+	Version      string
+	Now          func() time.Time // default time.Now
 }
 
 // Server answers the API's requests.
@@ -101,6 +102,7 @@ func New(o Options) (*Server, error) {
 	s.alertmanager()
 	s.slos()
 	s.customers()
+	s.availability()
 	s.probes()
 	s.rum()
 	s.logStore()

@@ -20,7 +20,7 @@ func serviceCommand(e *env) *cobra.Command {
 		Short:   "Look at services and their instances",
 		Example: "  ringfence service list\n  ringfence service show shop",
 	})
-	cmd.AddCommand(serviceList(e), serviceShow(e), serviceLogs(e))
+	cmd.AddCommand(serviceList(e), serviceShow(e), serviceLogs(e), serviceAvailability(e))
 	return cmd
 }
 

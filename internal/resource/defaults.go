@@ -34,6 +34,14 @@ func (s Service) Defaults() Service {
 	or(&s.Route.Timeout, fleet.Dur(time.Minute))
 	or(&s.Route.MaxBodyBytes, 64<<20)
 	or(&s.Route.StreamTimeout, fleet.Dur(5*time.Minute))
+	available := Availability{}
+	if s.Availability != nil {
+		available = *s.Availability
+	}
+	or(&available.BadShare, 1)
+	or(&available.MinBad, 1)
+	or(&available.SlowOver, fleet.Dur(time.Second))
+	s.Availability = &available
 	if s.Route.Account != nil {
 		account := *s.Route.Account
 		or(&account.SlowOver, fleet.Dur(time.Second))

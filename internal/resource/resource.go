@@ -70,6 +70,15 @@ type Service struct {
 	Impact    string      `json:"impact,omitempty" maxLength:"500" doc:"what users notice when it hurts, in a sentence; alerts name it"`
 	AlertsOff []string    `json:"alertsOff,omitempty" maxItems:"50" doc:"built-in alerts that do not watch it, such as TrafficDrop, or * for none of them"`
 	Customers *Customers  `json:"customers,omitempty" doc:"what each account may expect, when route.account says which there are"`
+
+	Availability *Availability `json:"availability,omitempty" doc:"when a minute counts as bad in its availability; it has sound defaults"`
+}
+
+// Availability says when a minute of a service is bad.
+type Availability struct {
+	BadShare float64   `json:"badShare,omitempty" minimum:"0.01" maximum:"100" doc:"a minute is bad when so many percent of its requests failed, were shed or took longer than slowOver; default 1"`
+	MinBad   int       `json:"minBad,omitempty" minimum:"1" maximum:"10000" doc:"and at least so many did; default 1"`
+	SlowOver fleet.Dur `json:"slowOver,omitempty" doc:"requests that take longer are slow; default 1s"`
 }
 
 // Customers is what each account of a service may expect, and when it is told that one does not get it.

@@ -81,6 +81,7 @@ func (p *problems) service(s *Service) {
 		p.window(s.Peak, "spec.peak")
 	}
 	p.customers(s)
+	p.availability(s)
 	p.within(s.Drain, 24*time.Hour, "spec.drain")
 	p.within(s.StopGrace, time.Hour, "spec.stopGrace")
 }
@@ -272,6 +273,12 @@ func (p *problems) account(r *fleet.Route) {
 		p.need(source == fleet.Source{}, at+".attribute", "either an attribute or other sources", "stands next to others")
 	}
 	p.within(a.SlowOver, time.Hour, at+".slowOver")
+}
+
+func (p *problems) availability(s *Service) {
+	if s.Availability != nil {
+		p.within(s.Availability.SlowOver, time.Hour, "spec.availability.slowOver")
+	}
 }
 
 func (p *problems) customers(s *Service) {

@@ -54,10 +54,10 @@ type topic struct{ kind, name string }
 
 func topicOf(s string) (topic, error) {
 	kind, name, _ := strings.Cut(s, "/")
-	if (kind == "all" || kind == "flags" || kind == "experiments" || kind == "slos" || kind == "probes" || kind == "alerts") && name == "" || (kind == "rollout" || kind == "service" || kind == "flag" || kind == "experiment") && name != "" && len(name) <= 1400 {
+	if (kind == "all" || kind == "flags" || kind == "experiments" || kind == "slos" || kind == "probes" || kind == "alerts" || kind == "units") && name == "" || (kind == "rollout" || kind == "service" || kind == "flag" || kind == "experiment") && name != "" && len(name) <= 1400 {
 		return topic{kind, name}, nil
 	}
-	return topic{}, errs.E(errs.Invalid, "topic: expected all, flags, experiments, slos, probes, alerts, rollout/…, service/…, flag/… or experiment/…")
+	return topic{}, errs.E(errs.Invalid, "topic: expected all, flags, experiments, slos, probes, alerts, units, rollout/…, service/…, flag/… or experiment/…")
 }
 
 // subject is which events change a page; "" for all, also for a service, whose rollouts have subjects of their own.

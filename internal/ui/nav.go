@@ -25,6 +25,9 @@ func (v *visit) Nav() []navGroup {
 		{Path: "/plans", Text: "Plans", Letter: "p"},
 		{Path: "/simulate", Text: "Simulate"},
 	}}}
+	if v.Rests {
+		all[0].Links = append(all[0].Links, navLink{Path: "/units", Text: "Units", Letter: "n"})
+	}
 	flags := navGroup{Name: "Flags"}
 	if v.Flags {
 		flags.Links = append(flags.Links, navLink{Path: "/flags", Text: "Flags", Letter: "f", Below: "/flag-sets/"}, navLink{Path: "/change-requests", Text: "Change requests", Letter: "r"})

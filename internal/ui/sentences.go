@@ -100,6 +100,10 @@ func linkOf(subject string) string {
 		return experimentURL(name, "")
 	case "freeze", "line":
 		return "/calendar"
+	case "unit":
+		return "/units"
+	case "incident":
+		return "/incidents/" + url.PathEscape(name)
 	}
 	return ""
 }

@@ -13,31 +13,33 @@ import (
 
 // Options configure the pages.
 type Options struct {
-	Catalog   Catalog
-	Rollouts  Rollouts
-	Decisions Decisions
-	LastGood  func(ctx context.Context, service string) (string, error) // what a redeployment would bring back; "" for nothing
-	Plans     Plans
-	Calendar  Calendar
-	Board     Board     // nil: there are no pages of flags
-	Lab       Lab       // nil: there are no pages of experiments
-	Incidents Incidents // nil: there are no pages of incidents
-	Probes    Probes    // nil: there are no pages of probes
-	Usage     Usage     // nil: there are no pages of what users see
-	Pager     Pager     // nil: there are no pages of alerts
-	SLOs      SLOs      // nil: there are no pages of SLOs
-	Customers Customers // nil: pages say nothing of customers
-	Hub       Hub
-	Store     Store
-	Notifier  Notifier // nil: pages look for new events by themselves
-	Access    Access
-	Metrics   Metrics       // nil: no charts
-	LogStore  LogStore      // nil: no logs
-	Simulate  time.Duration // how long a page waits for a simulation; default 900 ms
-	Scrape    time.Duration // interval of scrapes, which says how fine charts can be; default 5s
-	Logger    *slog.Logger
-	Version   string
-	Now       func() time.Time // default time.Now
+	Catalog      Catalog
+	Rollouts     Rollouts
+	Decisions    Decisions
+	LastGood     func(ctx context.Context, service string) (string, error) // what a redeployment would bring back; "" for nothing
+	Plans        Plans
+	Calendar     Calendar
+	Board        Board        // nil: there are no pages of flags
+	Lab          Lab          // nil: there are no pages of experiments
+	Incidents    Incidents    // nil: there are no pages of incidents
+	Probes       Probes       // nil: there are no pages of probes
+	Usage        Usage        // nil: there are no pages of what users see
+	Pager        Pager        // nil: there are no pages of alerts
+	SLOs         SLOs         // nil: there are no pages of SLOs
+	Customers    Customers    // nil: pages say nothing of customers
+	Upkeep       Upkeep       // nil: there is no page of units
+	Availability Availability // nil: there are no pages of services' minutes
+	Hub          Hub
+	Store        Store
+	Notifier     Notifier // nil: pages look for new events by themselves
+	Access       Access
+	Metrics      Metrics       // nil: no charts
+	LogStore     LogStore      // nil: no logs
+	Simulate     time.Duration // how long a page waits for a simulation; default 900 ms
+	Scrape       time.Duration // interval of scrapes, which says how fine charts can be; default 5s
+	Logger       *slog.Logger
+	Version      string
+	Now          func() time.Time // default time.Now
 }
 
 // Server answers browsers.
@@ -112,6 +114,7 @@ func (s *Server) routes() {
 	s.sloRoutes()
 	s.probeRoutes()
 	s.alertRoutes()
+	s.maintenanceRoutes()
 	for _, verb := range rollout.Verbs {
 		s.deed("/rollouts/{rollout}/"+string(verb), s.command(verb))
 	}

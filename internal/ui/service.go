@@ -35,6 +35,7 @@ type servicePage struct {
 	Health   healthView
 	Charts   bool
 	Watched  watched
+	Minutes  bool // there is a page of them
 }
 
 // slotView is one version that runs.
@@ -68,7 +69,7 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request, v *visit) error
 		return err
 	}
 	v.Title, v.Live = name, "service/"+name
-	p := &servicePage{visit: v, Name: name, Spec: full.Service, Charts: s.Metrics != nil}
+	p := &servicePage{visit: v, Name: name, Spec: full.Service, Charts: s.Metrics != nil, Minutes: s.Availability != nil}
 	if p.Health, _, err = healthViewOf(r.URL.Query()); err != nil {
 		return err
 	}

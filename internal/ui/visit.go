@@ -38,6 +38,7 @@ type visit struct {
 	Watches bool         // there are pages of alerts
 	Fires   int          // pages of alerts that nobody has taken
 	Logging bool         // there are logs
+	Rests   bool         // there is a page of units
 	Onward  string       // where one is led when something was done, when not back
 	id      string       // of the session
 }
@@ -78,6 +79,7 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 		v.Logging = s.LogStore != nil
 		v.Hurts = s.Incidents != nil
 		v.SLOs = s.SLOs != nil
+		v.Rests = s.Upkeep != nil
 		if err := policy.Allow(who, a); err != nil {
 			s.denied(r, who.Actor(), err)
 			return err

@@ -28,7 +28,8 @@ var (
 		"probing", "ship", "outcome",
 		"objective",
 		"schema",
-		"lookout", "clientele", "upkeep"}
+		"lookout", "clientele", "upkeep",
+		"availability"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
