@@ -23,7 +23,7 @@ type availabilityInput struct {
 
 func (s *Server) availability() {
 	register(s, operation{method: http.MethodGet, path: "/v1/services/{service}/availability", id: "getAvailability", tag: "services",
-		summary: "Shows minute by minute how a service was there for its users, and what happened beside its bad minutes", about: "Minutes are whole; the one that passes is not among them.",
+		summary: "Shows minute by minute how a service was there for its users, and what happened beside its bad minutes", about: "Minutes are whole; the last one may still pass.",
 		route: route{action: policy.Read}}, func(ctx context.Context, in *availabilityInput) (*answered[availability.Report], error) {
 		since, err := time.ParseDuration(in.Since)
 		if err != nil || since < time.Minute || since > 24*time.Hour {

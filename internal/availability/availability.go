@@ -44,9 +44,9 @@ type Reader struct {
 // Longest is the longest time that can be read at once.
 const Longest = 25 * time.Hour
 
-// Read says how a service was there from one minute until another.
+// Read says how a service was there from one minute until another, the one that passes included as far as it has come.
 func (r *Reader) Read(ctx context.Context, service string, from, to time.Time) (Report, error) {
-	from, to = from.UTC().Truncate(time.Minute), to.UTC().Truncate(time.Minute)
+	from, to = from.UTC().Truncate(time.Minute), to.UTC().Add(time.Minute-time.Nanosecond).Truncate(time.Minute)
 	if long := to.Sub(from); long < time.Minute || long > Longest {
 		return Report{}, errs.E(errs.Invalid, "from %s to %s: expected one minute to %.0f hours", from.Format(time.RFC3339), to.Format(time.RFC3339), Longest.Hours())
 	}

@@ -50,32 +50,37 @@ var minuteSigns = map[string]byte{availability.Good: '.', availability.Bad: '!',
 func showAvailability(w io.Writer, r availability.Report) {
 	c := colours(w)
 	fmt.Fprintf(w, "%s  %d good minutes, %d bad, %d without requests, %d not known; %d of %d requests failed, were shed or slow\n\n", c.bold(printable(r.Service)), r.Good, r.Bad, r.Idle, r.Unknown, r.Hurt, r.Requests)
-	row := []byte(strings.Repeat(" ", 60))
+	row, begun := []byte(strings.Repeat(" ", 60)), false
 	for i, m := range r.Minutes {
+		begun = begun || m.State != availability.Unknown // hours before anything was known are not worth a row
 		row[m.At.Minute()] = minuteSigns[m.State]
-		if m.At.Minute() == 59 || i == len(r.Minutes)-1 {
+		if begun && (m.At.Minute() == 59 || i == len(r.Minutes)-1) {
 			fmt.Fprintf(w, "%s  %s\n", m.At.Format("01-02 15h"), strings.TrimRight(string(row), " "))
 			row = []byte(strings.Repeat(" ", 60))
 		}
 	}
-	var rows [][]string
-	told := map[int]bool{}
+	var rows, happened [][]string
 	for _, m := range r.Minutes {
 		if m.State != availability.Bad {
 			continue
 		}
-		var beside []string
-		for _, k := range m.Beside {
-			if !told[k] {
-				beside = append(beside, r.Happened[k].At.Format("15:04:05")+" "+printable(r.Happened[k].Text))
-			}
-			told[k] = true
+		var why []string
+		for _, x := range m.Reasons {
+			why = append(why, fmt.Sprintf("%s %d", x.Reason, x.Requests))
 		}
 		rows = append(rows, []string{m.At.Format("01-02 15:04"), strconv.FormatFloat(100*m.Share, 'f', 1, 64) + " %", strconv.FormatInt(m.Requests, 10), strconv.FormatInt(m.Failed, 10),
-			strconv.FormatInt(m.Shed, 10), strconv.FormatInt(m.Slow, 10), orDash(strings.Join(beside, "; "))})
+			strconv.FormatInt(m.Shed, 10), strconv.FormatInt(m.Slow, 10), orDash(strings.Join(why, ", ")), strconv.Itoa(len(m.Beside))})
 	}
-	if rows != nil {
+	if rows == nil {
+		return
+	}
+	fmt.Fprintln(w)
+	table(w, []string{"BAD MINUTE", "BAD", "REQUESTS", "FAILED", "SHED", "SLOW", "GATEWAY'S REASONS", "BESIDE IT"}, rows)
+	for _, h := range r.Happened {
+		happened = append(happened, []string{h.At.Format("01-02 15:04:05"), h.Kind, printable(h.Text), orDash(h.Actor)})
+	}
+	if happened != nil {
 		fmt.Fprintln(w)
-		table(w, []string{"BAD MINUTE", "BAD", "REQUESTS", "FAILED", "SHED", "SLOW", "NEW BESIDE IT"}, rows)
+		table(w, []string{"HAPPENED BESIDE THEM", "KIND", "WHAT", "BY"}, happened)
 	}
 }

@@ -85,7 +85,7 @@ func (s *Server) availability(w http.ResponseWriter, r *http.Request, v *visit) 
 
 // span is the time that is asked for: a day, or the last 24 hours with whole ones first.
 func (p *availabilityPage) span(day string) (from, to time.Time, err error) {
-	now := p.Now.UTC().Truncate(time.Minute)
+	now := p.Now.UTC()
 	if day == "" {
 		p.Before = now.Format(time.DateOnly)
 		return now.Truncate(time.Hour).Add(-23 * time.Hour), now, nil
