@@ -30,7 +30,7 @@ type availabilityPage struct {
 	Before      string // the day before, and the one after, which may be none
 	After       string
 	Hours       []string
-	Cells       []heatCell
+	Cells       []minuteCell
 	Width       int
 	Height      int
 	Sum         string
@@ -39,8 +39,8 @@ type availabilityPage struct {
 	GoodPercent string
 }
 
-// heatCell is a minute in the strip.
-type heatCell struct {
+// minuteCell is a minute in the strip.
+type minuteCell struct {
 	X, Y, H int
 	Look    string // good, bad, bad2, bad3, idle
 	Tip     string
@@ -112,7 +112,7 @@ func (p *availabilityPage) draw() {
 		for ; rows <= row; rows++ {
 			p.Hours = append(p.Hours, first.Add(time.Duration(rows)*time.Hour).Format("15:04"))
 		}
-		c := heatCell{X: m.At.Minute() * cellW, Y: row*cellH + 4, H: cellH - 7, Look: m.State, Tip: m.At.Format("15:04") + ", " + minuteWords(m)}
+		c := minuteCell{X: m.At.Minute() * cellW, Y: row*cellH + 4, H: cellH - 7, Look: m.State, Tip: m.At.Format("15:04") + ", " + minuteWords(m)}
 		switch m.State {
 		case availability.Unknown:
 			c.Look, c.Y, c.H = "unknown", row*cellH+10, 1
