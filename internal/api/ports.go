@@ -16,6 +16,7 @@ import (
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
+	"github.com/ringfence/ringfence/internal/servicing"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/switchboard"
 	"github.com/ringfence/ringfence/internal/upkeep"
@@ -135,6 +136,15 @@ type Upkeep interface {
 	Units(ctx context.Context, now time.Time) ([]upkeep.Unit, error)
 	Rest(ctx context.Context, actor, unit string, o upkeep.Order, now time.Time) (upkeep.Unit, error)
 	Return(ctx context.Context, actor, unit, reason string, now time.Time) (upkeep.Unit, error)
+}
+
+// Servicing changes the schemas of databases beside the services that use them.
+type Servicing interface {
+	List(ctx context.Context) ([]servicing.View, error)
+	Show(ctx context.Context, name string) (servicing.View, error)
+	Start(ctx context.Context, actor, name, file, text string, o servicing.Order) (servicing.View, error)
+	Complete(ctx context.Context, actor, name string, o servicing.Order) (servicing.View, error)
+	Return(ctx context.Context, actor, name string, o servicing.Order) (servicing.View, error)
 }
 
 // FlagKeys are those by which clients ask for flags.

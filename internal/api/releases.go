@@ -49,15 +49,15 @@ func (s *Server) release(ctx context.Context, in *releaseInput) (*answered[wire.
 
 func orderOf(in *releaseInput) rollout.Order {
 	b := in.Body
-	return rollout.Order{Service: in.Service, Version: b.Version, Config: b.Config, NoConfig: b.NoConfig, Replace: b.Replace, Lane: rollout.Lane(b.Lane),
+	return rollout.Order{Service: in.Service, Version: b.Version, Config: b.Config, NoConfig: b.NoConfig, Schema: b.Schema, Replace: b.Replace, Lane: rollout.Lane(b.Lane),
 		Hit: b.Hit, Force: b.Force, Through: b.ThroughFreeze, Why: b.Reason}
 }
 
 // ensureRelease makes the release. Without a digest it must be there already.
 func (s *Server) ensureRelease(ctx context.Context, in *releaseInput) error {
 	if in.Body.Version == "" {
-		if in.Body.Digest != "" || in.Body.Config == "" && !in.Body.NoConfig {
-			return errs.E(errs.Invalid, "version: missing, expected the version of the artifact; only a config goes without")
+		if in.Body.Digest != "" || in.Body.Config == "" && !in.Body.NoConfig && in.Body.Schema == "" {
+			return errs.E(errs.Invalid, "version: missing, expected the version of the artifact; only a config or a schema goes without")
 		}
 		return nil
 	}
@@ -70,6 +70,9 @@ func (s *Server) ensureRelease(ctx context.Context, in *releaseInput) error {
 	}
 	rel := resource.Release{Service: in.Service, Version: in.Body.Version, Digest: in.Body.Digest, Env: in.Body.Env, Hypothesis: in.Body.Hypothesis, Metric: in.Body.Metric,
 		Committed: in.Body.Committed.UTC()}
+	if len(in.Body.Understands) > 0 {
+		rel.Schema = &resource.SchemaUse{Understands: in.Body.Understands}
+	}
 	_, err := s.Releases.CreateRelease(ctx, actorOf(ctx), s.Now(), rel)
 	return err
 }

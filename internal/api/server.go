@@ -21,6 +21,7 @@ type Options struct {
 	Rollouts     Rollouts
 	Decisions    Decisions
 	Upkeep       Upkeep
+	Servicing    Servicing
 	Configs      Configs
 	Telling      Telling
 	Incidents    Incidents
@@ -94,6 +95,7 @@ func New(o Options) (*Server, error) {
 	s.events()
 	s.units()
 	s.upkeep()
+	s.databases()
 	s.feed()
 	s.flags()
 	s.flagKeys()

@@ -40,6 +40,7 @@ import (
 	"github.com/ringfence/ringfence/internal/pager"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/responder"
+	"github.com/ringfence/ringfence/internal/servicing"
 	"github.com/ringfence/ringfence/internal/serving"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/postgres"
@@ -96,6 +97,7 @@ type server struct {
 	notify     *notify.Engine
 	responder  *responder.Responder
 	upkeep     *upkeep.Keeper
+	servicing  *servicing.Engine
 	flags      *flagserve.Handlers
 	dataToken  string
 	secure     *tls.Config
@@ -153,6 +155,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		Logger: c.Logger, Interval: c.Step,
 	})
 	s.upkeep = upkeep.New(upkeep.Options{Store: s.store, Fleet: s.hub, Declared: func() { s.controller.Declared() }, Logger: c.Logger})
+	s.servicing = s.openServicing()
 	s.board = s.newBoard()
 	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Choices: serving.KindChoices,
 		Every: 60 * c.Step, Logger: c.Logger})
@@ -184,6 +187,7 @@ func (s *server) run(ctx context.Context, l net.Listener, answer func(http.Handl
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.serving.Run(ctx) })
 	group.Go(func() error { return s.upkeep.Run(ctx) })
+	group.Go(func() error { return s.servicing.Run(ctx) })
 	group.Go(func() error { return s.lab.Run(ctx) })
 	group.Go(func() error { return s.probes.run(ctx) })
 	group.Go(func() error { return s.pager.Run(ctx) })
@@ -266,7 +270,7 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
 		Incidents: s.responder,
-		Catalog:   s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
+		Catalog:   s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Servicing: s.servicing, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Metrics: charting{s.metrics}, LogStore: s.pageLogs(), Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})

@@ -27,6 +27,9 @@ func (s *server) pageURL(path string) string {
 // declared tells who goes by what is declared that it has changed.
 func (s *server) declared() {
 	s.controller.Declared()
+	if s.servicing != nil {
+		s.servicing.Wake()
+	}
 	if s.slos != nil {
 		s.slos.Wake()
 	}

@@ -34,6 +34,10 @@ func (c *Catalog) CreateRelease(ctx context.Context, actor string, now time.Time
 	if err := c.exists(ctx, rel.Service); err != nil {
 		return rel, err
 	}
+	rel, err := c.understands(ctx, rel)
+	if err != nil {
+		return rel, err
+	}
 	name := resource.ReleaseName(rel.Service, rel.Version)
 	if same, err := c.sameRelease(ctx, name, rel); err == nil || !errs.Is(err, errs.Missing) {
 		return same, err
@@ -51,6 +55,33 @@ func (c *Catalog) CreateRelease(ctx context.Context, actor string, now time.Time
 	} else if err != nil {
 		return rel, err
 	}
+	return rel, nil
+}
+
+// understands fills in which database a release uses, which is its service's. A service that uses one has every release say which
+// versions of its schema it understands: nobody could tell otherwise when one of them may go.
+func (c *Catalog) understands(ctx context.Context, rel resource.Release) (resource.Release, error) {
+	r, err := c.Get(ctx, resource.KindService, rel.Service)
+	if err != nil {
+		return rel, err
+	}
+	svc, err := resource.As[resource.Service](r)
+	if err != nil {
+		return rel, err
+	}
+	switch {
+	case rel.Schema == nil && svc.Database == "":
+		return rel, nil
+	case rel.Schema == nil:
+		return rel, errs.E(errs.Invalid, "understands: missing, expected which versions of the schema of database %s release %s understands", svc.Database, rel.Version).
+			Next("Name them, the one that is live among them: --understands %s. See: ringfence database show %s", "public_01_first,public_02_split", svc.Database)
+	case svc.Database == "" || rel.Schema.Database != "" && rel.Schema.Database != svc.Database:
+		return rel, errs.E(errs.Invalid, "service %s does not name the database whose schema release %s understands", rel.Service, rel.Version).
+			Next("Apply the service with spec.database first.")
+	}
+	use := *rel.Schema
+	use.Database = svc.Database
+	rel.Schema = &use
 	return rel, nil
 }
 
@@ -73,6 +104,9 @@ func (c *Catalog) sameRelease(ctx context.Context, name string, rel resource.Rel
 	case !maps.Equal(old.Env, rel.Env):
 		return old, errs.E(errs.Conflict, "release %s is immutable: it was made with another environment", name).
 			Next("Release the artifact with the new environment under a version of its own.")
+	case !old.Schema.Same(rel.Schema):
+		return old, errs.E(errs.Conflict, "release %s is immutable: it was said to understand other versions of the schema", name).
+			Next("Release the artifact under a version of its own.")
 	}
 	return old, nil
 }

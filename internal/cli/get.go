@@ -99,7 +99,11 @@ func about(r resource.Resource) (string, error) {
 		return strings.Join(names, " → "), err
 	case resource.KindRelease:
 		rel, err := resource.As[resource.Release](r)
-		return fmt.Sprintf("%.19s, by %s, %s", rel.Digest, rel.By, rel.Created.Format(time.RFC3339)), err
+		text := fmt.Sprintf("%.19s, by %s, %s", rel.Digest, rel.By, rel.Created.Format(time.RFC3339))
+		if rel.Schema != nil {
+			text += ", understands " + strings.Join(rel.Schema.Understands, " and ") + " of " + rel.Schema.Database
+		}
+		return text, err
 	}
 	return aboutMore(r)
 }
@@ -109,6 +113,9 @@ func aboutMore(r resource.Resource) (string, error) {
 	case resource.KindConfig:
 		c, err := resource.As[resource.Config](r)
 		return fmt.Sprintf("%d values, %d files, by %s, %s", len(c.Env), len(c.Files), c.By, c.Created.Format(time.RFC3339)), err
+	case resource.KindDatabase:
+		d, err := resource.As[resource.Database](r)
+		return fmt.Sprintf("schema %s, owner %s", d.Defaults().Schema, orDash(d.Owner)), err
 	case resource.KindGroup:
 		g, err := resource.As[resource.Group](r)
 		return few(g.Members, 5), err

@@ -42,12 +42,18 @@ With --config, a config that was made before goes out with the version; with --c
 that is stable, and with neither --config nor --no-config the stable config stays. What goes out together comes back
 together.
 
+Where the service names a database, --understands says which versions of its schema the release can run on; it begins on
+the one that is stable, so that it changes no schema. With --schema alone the stable version goes over to another version
+of the schema, ring by ring.
+
 With --hotfix it takes the place of a rollout in flight: sev0 goes straight to the units that are hit (--units, default
 all), sev1 through the first ring and then to them on approval, sev2 and sev3 through all rings with their shorter bakes.
 Gates that a lane does not wait for are judged beside it and reported, and one that fails takes the change back.`,
 		Example: `  ringfence release shop --version v2 --artifact ./shop-v2
   ringfence release shop --version v3 --artifact ./shop-v3 --env LOG=debug --watch
   ringfence release shop --config c2
+  ringfence release shop --version v3 --artifact ./shop-v3 --understands public_01_first,public_02_split
+  ringfence release shop --schema public_02_split
   ringfence release shop --version v3 --artifact ./shop-v3 --hypothesis "one page sells more" --metric purchase
   ringfence release shop --version v4 --artifact ./shop-v4 --hotfix sev0 --units eu-1 --reason "checkout is down in eu-1"
   ringfence release shop --version v3 --force --reason "it was the network"`,
@@ -69,6 +75,8 @@ func (f *releaseFlags) common(cmd *cobra.Command) {
 	fl.StringVar(&f.artifact, "artifact", "", "file that is run")
 	fl.StringArrayVar(&f.env, "env", nil, "NAME=VALUE added to the environment of this version; may be given several times")
 	fl.StringVar(&f.order.Config, "config", "", "the version of the service's config that goes with it (default the one that is stable)")
+	fl.StringVar(&f.order.Schema, "schema", "", "the version of the database's schema that it goes out on (default the one that is stable, or the oldest that it understands)")
+	fl.StringSliceVar(&f.order.Understands, "understands", nil, "versions of the database's schema that the release can run on, such as public_01_first,public_02_split")
 	fl.BoolVar(&f.order.NoConfig, "no-config", false, "without a config")
 	fl.BoolVar(&f.order.ThroughFreeze, "through-freeze", false, "go through freezes")
 	fl.StringVar(&f.order.Reason, "reason", "", "why; needed for --hotfix, --force and --through-freeze")
@@ -146,9 +154,9 @@ func (f *releaseFlags) check() error {
 	switch {
 	case f.metric.Event == "" && (f.metric.Kind != "" || f.metric.Direction != ""):
 		return errs.E(errs.Invalid, "--metric: missing, expected the event that is measured")
-	case o.Version == "" && (f.artifact != "" || o.Config == "" && !o.NoConfig):
+	case o.Version == "" && (f.artifact != "" || o.Config == "" && !o.NoConfig && o.Schema == ""):
 		return errs.E(errs.Invalid, "--version: missing, expected the version of the artifact").
-			Next("Name the version with --version; only a config goes without one, with --config.")
+			Next("Name the version with --version; only a config or a schema goes without one, with --config or --schema.")
 	case o.Config != "" && o.NoConfig:
 		return errs.E(errs.Invalid, "--config and --no-config exclude each other")
 	case len(o.Hit) > 0 && o.Lane != "sev0" && o.Lane != "sev1":

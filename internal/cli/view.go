@@ -45,7 +45,7 @@ func notable(s rollout.State) []string {
 	for _, ch := range s.Changes {
 		changes = append(changes, fmt.Sprintf("%s %s → %s", ch.Kind, orNone(ch.From), orNone(ch.To)))
 	}
-	if strings.Contains(s.From+s.To, "@") {
+	if strings.ContainsAny(s.From+s.To, "@~") {
 		lines = append(lines, strings.Join(changes, ", "))
 	}
 	var ways []string

@@ -26,6 +26,9 @@ func (c *Controller) Command(ctx context.Context, verb rollout.Verb, actor, whic
 // Direct is Command of a rollout at hand, whatever others are named.
 func (c *Controller) Direct(ctx context.Context, verb rollout.Verb, actor string, current rollout.State, reason string, now time.Time) (rollout.State, error) {
 	return c.decide(ctx, current, func(sit situation) ([]rollout.Event, error) {
+		if err := sit.mayReturn(verb); err != nil {
+			return nil, err
+		}
 		return rollout.Command(sit.rollout.value, verb, actor, reason, now)
 	})
 }
@@ -51,6 +54,9 @@ func (c *Controller) decide(ctx context.Context, current rollout.State, decide f
 		var err error
 		d.events, err = decide(sit)
 		d.state = rollout.FoldAll(d.state, d.events)
+		if len(d.events) > 0 {
+			d.needs = sit.returnsOn()
+		}
 		current = d.state
 		return d, err
 	})

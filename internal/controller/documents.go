@@ -37,7 +37,7 @@ type Bad struct {
 	Rollout string    `json:"rollout"`
 	Reason  string    `json:"reason"`
 	At      time.Time `json:"at"`
-	Kind    string    `json:"kind,omitempty" doc:"what alone was changed, and is to blame whatever it goes with: release or config; empty for both together"`
+	Kind    string    `json:"kind,omitempty" doc:"what alone was changed, and is to blame whatever it goes with: release, config or schema; empty for both together"`
 }
 
 // blames reports whether what was taken back as a label is in another one.
@@ -48,6 +48,8 @@ func (b Bad) blames(label, other string) bool {
 		return was.Version == is.Version
 	case rollout.KindConfig:
 		return was.Config == is.Config && is.Config != ""
+	case rollout.KindSchema:
+		return was.Schema == is.Schema && is.Schema != ""
 	}
 	return label == other
 }

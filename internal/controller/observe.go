@@ -23,7 +23,7 @@ const (
 func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) rollout.Evidence {
 	state := sit.rollout.value
 	seen := c.look(sit, now)
-	ev := rollout.Evidence{Seen: seen.seen, InForce: seen.inForce, To: seen.to, From: seen.from, Returns: seen.returns, Holds: c.holds(sit, now), Groups: sit.spec.Groups, Restraint: sit.budgets}
+	ev := rollout.Evidence{Seen: seen.seen, InForce: seen.inForce, To: seen.to, From: seen.from, Returns: seen.returns, Holds: c.holds(sit, now), Groups: sit.spec.Groups, Restraint: sit.budgets, Stranded: sit.stranded()}
 	if state.From == "" {
 		return ev
 	}

@@ -35,7 +35,7 @@ func (c *Controller) Release(ctx context.Context, actor string, o rollout.Order,
 
 // slot is what is ordered: a release with, or without, a config. What the order leaves open stays as it is.
 func (c *Controller) slot(ctx context.Context, sit situation, o *rollout.Order) (fleet.Slot, error) {
-	want := resource.Slot{Version: o.Version, Config: o.Config}
+	want := resource.Slot{Version: o.Version, Config: o.Config, Schema: o.Schema}
 	stable := resource.SlotOf(sit.live.value.Stable)
 	if want.Version == "" {
 		want.Version = stable.Version
@@ -56,7 +56,8 @@ func (c *Controller) slot(ctx context.Context, sit situation, o *rollout.Order) 
 			return fleet.Slot{}, err
 		}
 	}
-	return slotOf(sit.spec, rel, cfg), nil
+	slot := slotOf(sit.spec, rel, cfg)
+	return sit.layered(slot, rel, o.Schema, stable.Schema)
 }
 
 // start decides what releasing a slot leads to.
@@ -89,6 +90,7 @@ func (s situation) start(slot fleet.Slot, o rollout.Order, actor string, now tim
 		d.live.Stable, d.live.Versions = s.named(d.state.Leaves()), d.state.LeavesUnits()
 	}
 	d.live.Slots = d.live.slotsFor(slot)
+	d.needs = append(d.needs, databaseOf(slot))
 	next := rollout.Planned(s.spec)
 	next.ID, next.Service, next.From, next.To, next.By = d.live.Rollout, d.live.Service, d.live.Stable, slot.Version, actor
 	next.Before, next.Why, next.Through, next.Entry = d.live.Versions, o.Why, o.Through, entry
@@ -168,7 +170,10 @@ func (c *Controller) Redeploy(ctx context.Context, actor, service, why string, n
 		return rollout.State{}, errs.E(errs.Conflict, "no version of %s before %s is known to be good", service, live.Stable).Next("release a fixed version")
 	}
 	last := resource.SlotOf(good[len(good)-1])
-	return c.Release(ctx, actor, rollout.Order{Service: service, Version: last.Version, Config: last.Config, NoConfig: last.Config == "",
+	if slot, ok := live.Slots[good[len(good)-1]]; last.Schema != "" && (!ok || !sit.layers[databaseOf(slot)].value.Offers(last.Schema)) {
+		last.Schema = "" // it is gone: the binary goes back on whatever it understands of what is left
+	}
+	return c.Release(ctx, actor, rollout.Order{Service: service, Version: last.Version, Config: last.Config, NoConfig: last.Config == "", Schema: last.Schema,
 		Lane: rollout.Redeploy, Through: true, Why: why}, now)
 }
 

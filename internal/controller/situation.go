@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/layer"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
@@ -20,7 +21,8 @@ type situation struct {
 	line    rollout.Line
 	budgets *rollout.Restraint    // what low error budgets ask
 	rests   map[string]fleet.Rest // by unit: those in maintenance
-	moved   bool                  // where it shall run it runs, so that it may leave where it shall not
+	layers  map[string]versioned[layer.State]
+	moved   bool // where it shall run it runs, so that it may leave where it shall not
 }
 
 // units is where the service shall run. A rollout in flight keeps the units it began with: one that is added or
@@ -85,6 +87,9 @@ func (c *Controller) situation(ctx context.Context, service string) (situation, 
 		if s.rests, err = c.atRest(ctx, s.units()); err != nil {
 			return s, err
 		}
+	}
+	if err := c.readLayers(ctx, &s); err != nil {
+		return s, err
 	}
 	for _, unit := range slices.Concat(s.units(), s.left()) {
 		if s.desired[unit], err = readOrNew[fleet.Service](ctx, c.Store, KindDesired, unit+"/"+service); err != nil {

@@ -89,6 +89,8 @@ type decision struct {
 
 	gone       rollout.State // the rollout that was given up for state, if any
 	goneEvents []rollout.Event
+
+	needs []string // databases whose schemas it counts on: a step of theirs that is decided at the same time is decided again, or this is
 }
 
 // commit records a decision with the Desired that follows from it, then tells the unit.
@@ -130,6 +132,9 @@ func (s situation) write(d decision) (store.Write, error) {
 		was = nil // replaced in any case: what was decided on older documents is refused
 	}
 	b.put(KindLive, d.live.Service, s.live.rev, was, d.live)
+	if len(b.Puts) > 0 {
+		s.claim(&b, d.needs)
+	}
 	return b.Write, b.err
 }
 
@@ -273,6 +278,7 @@ func (s situation) desire(unit string, live Live, state rollout.State) fleet.Ser
 		d.SlowOver = slowOver(gates)
 		return d
 	}
+	d.Schema = s.schema()
 	d.Rings = fleet.RingsIn(d.Rings, unit)
 	d.SlowOver = slowOver(gates)
 	for _, version := range keep {

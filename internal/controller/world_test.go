@@ -105,6 +105,8 @@ type world struct {
 	rnd     *rand.Rand
 	deleted bool
 
+	understands map[string][]string // versions of the schema, by version
+
 	calendar Calendar
 	outside  *outside
 	spec     resource.Resolved
@@ -147,7 +149,11 @@ func (w *world) Resolve(context.Context, string) (resource.Resolved, error) {
 }
 
 func (w *world) Release(_ context.Context, service, version string) (resource.Release, error) {
-	return resource.Release{Service: service, Version: version, Digest: "sha256:" + version}, nil
+	rel := resource.Release{Service: service, Version: version, Digest: "sha256:" + version}
+	if known := w.understands[version]; known != nil {
+		rel.Schema = &resource.SchemaUse{Database: "shop", Understands: known}
+	}
+	return rel, nil
 }
 
 func (w *world) Config(_ context.Context, service, version string) (resource.Config, error) {

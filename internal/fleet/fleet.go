@@ -24,6 +24,7 @@ type Service struct {
 	Exposure   []string `json:"exposure"`           // per ring, which version its users get; "" = none is out yet
 	Slots      []Slot   `json:"slots"`              // versions to keep running, exposed or warm
 	SlowOver   []Dur    `json:"slowOver,omitempty"` // latencies over which requests are counted as slow
+	Schema     *Schema  `json:"schema,omitempty"`   // of its database, for its instances to ask about
 	Ramp       *Ramp    `json:"ramp,omitempty"`     // of a flag's exposure, whose versions are variants; there are no routes and slots
 }
 
@@ -122,6 +123,7 @@ type Slot struct {
 	Ready     Ready             `json:"ready"`
 	Drain     Dur               `json:"drain"`     // how long requests in flight may take after the slot has left
 	StopGrace Dur               `json:"stopGrace"` // from SIGTERM to SIGKILL
+	Schema    *SlotSchema       `json:"schema,omitempty"`
 }
 
 // Ready says when an instance may be sent requests.

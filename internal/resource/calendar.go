@@ -89,20 +89,3 @@ func (p *problems) config(c *Config, name string) {
 	}
 	p.need(size <= maxFiles, "spec.files", "at most 256 KiB together", "have %d bytes", size)
 }
-
-// Slot is what runs: a release with, or without, a config.
-type Slot struct{ Version, Config string }
-
-// String is the label of what runs: v3@c2, or v3 without a config.
-func (s Slot) String() string {
-	if s.Config == "" {
-		return s.Version
-	}
-	return s.Version + "@" + s.Config
-}
-
-// SlotOf reads a label.
-func SlotOf(label string) Slot {
-	version, config, _ := strings.Cut(label, "@")
-	return Slot{version, config}
-}

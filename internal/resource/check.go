@@ -41,6 +41,9 @@ func Refs(r Resource) []Ref {
 	case KindService:
 		if s, err := As[Service](r); err == nil {
 			refs = append(refs, Ref{"spec.plan", KindRingPlan, s.Plan})
+			if s.Database != "" {
+				refs = append(refs, Ref{"spec.database", KindDatabase, s.Database})
+			}
 		}
 	case KindSegment:
 		if s, err := As[Segment](r); err == nil {

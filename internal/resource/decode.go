@@ -114,6 +114,8 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return canon(r, func(s *AlertRouting) { p.alertRouting(s) })
 	case KindScrape:
 		return canon(r, func(s *Scrape) { p.scrape(s, r.Metadata.Name) })
+	case KindDatabase:
+		return canon(r, func(s *Database) { p.database(s) })
 	case KindConfig:
 		return canon(r, func(s *Config) { p.config(s, r.Metadata.Name) })
 	default:
@@ -134,7 +136,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | Scrape | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | Scrape | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy | Database
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -174,6 +176,8 @@ func kindOf(spec any) string {
 		return KindGroup
 	case Scrape:
 		return KindScrape
+	case Database:
+		return KindDatabase
 	case Notifier:
 		return KindNotifier
 	case FlagSet:

@@ -27,21 +27,22 @@ const (
 	KindAlertRules   = "AlertRules"
 	KindAlertRouting = "AlertRouting"
 	KindScrape       = "Scrape"
+	KindDatabase     = "Database"
 )
 
 // Kinds are all kinds, those that others refer to first.
-var Kinds = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindScrape, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindAlertRules, KindAlertRouting,
+var Kinds = []string{KindGroup, KindSegment, KindRingPlan, KindDatabase, KindService, KindFreeze, KindNotifier, KindScrape, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindAlertRules, KindAlertRouting,
 	KindDataSource, KindAlertTarget, KindAlertCondition, KindAlertPolicy, KindSLI, KindSLOService, KindSLO, KindBudgetPolicy,
 	KindRelease, KindConfig}
 
 // Declared are the kinds that are applied and deleted; the others are made, and stay as the record.
-var Declared = []string{KindGroup, KindSegment, KindRingPlan, KindService, KindFreeze, KindNotifier, KindScrape, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindAlertRules, KindAlertRouting,
+var Declared = []string{KindGroup, KindSegment, KindRingPlan, KindDatabase, KindService, KindFreeze, KindNotifier, KindScrape, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindAlertRules, KindAlertRouting,
 	KindDataSource, KindAlertTarget, KindAlertCondition, KindAlertPolicy, KindSLI, KindSLOService, KindSLO, KindBudgetPolicy}
 
 // Resource is one declared thing; Kind says what its Spec holds.
 type Resource struct {
 	APIVersion string          `json:"apiVersion" enum:"ringfence.dev/v1" doc:"the version of the format"`
-	Kind       string          `json:"kind" enum:"Group,Segment,RingPlan,Service,Freeze,Notifier,Scrape,FlagSet,Experiment,Probe,Rotation,AlertRules,AlertRouting,DataSource,AlertNotificationTarget,AlertCondition,AlertPolicy,SLI,SLOService,SLO,BudgetPolicy,Release,Config" doc:"what it is"`
+	Kind       string          `json:"kind" enum:"Group,Segment,RingPlan,Database,Service,Freeze,Notifier,Scrape,FlagSet,Experiment,Probe,Rotation,AlertRules,AlertRouting,DataSource,AlertNotificationTarget,AlertCondition,AlertPolicy,SLI,SLOService,SLO,BudgetPolicy,Release,Config" doc:"what it is"`
 	Metadata   Metadata        `json:"metadata" doc:"its name and labels"`
 	Spec       json.RawMessage `json:"spec" doc:"what is wanted"`
 }
@@ -72,6 +73,7 @@ type Service struct {
 	Customers *Customers  `json:"customers,omitempty" doc:"what each account may expect, when route.account says which there are"`
 
 	Availability *Availability `json:"availability,omitempty" doc:"when a minute counts as bad in its availability; it has sound defaults"`
+	Database     string        `json:"database,omitempty" doc:"name of the Database whose schema its versions understand: each release says which versions of it; default none"`
 }
 
 // Availability says when a minute of a service is bad.
@@ -133,6 +135,7 @@ type Release struct {
 	Hypothesis string            `json:"hypothesis,omitempty" maxLength:"2000" doc:"what is expected of it"`
 	Metric     *ExperimentMetric `json:"metric,omitempty" doc:"the event in which that would show"`
 	Committed  time.Time         `json:"committed,omitzero" doc:"when the newest commit in it was made"`
+	Schema     *SchemaUse        `json:"schema,omitempty" doc:"which versions of a database's schema it understands; default it uses none"`
 	Created    time.Time         `json:"created" doc:"when it was made"`
 	By         string            `json:"by" maxLength:"200" doc:"who made it"`
 }

@@ -82,6 +82,9 @@ func (p *problems) service(s *Service) {
 	}
 	p.customers(s)
 	p.availability(s)
+	if s.Database != "" {
+		p.name(s.Database, "spec.database")
+	}
 	p.within(s.Drain, 24*time.Hour, "spec.drain")
 	p.within(s.StopGrace, time.Hour, "spec.stopGrace")
 }
@@ -313,6 +316,9 @@ func (p *problems) release(r *Release, name string) {
 	p.env(r.Env, "spec.env")
 	if r.Metric != nil {
 		p.measure(*r.Metric, "spec.metric")
+	}
+	if r.Schema != nil {
+		p.schemaUse(r.Schema, "spec.schema")
 	}
 }
 

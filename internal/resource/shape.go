@@ -64,6 +64,7 @@ var (
 		KindFreeze:       shapeOf(reflect.TypeFor[Freeze]()),
 		KindGroup:        shapeOf(reflect.TypeFor[Group]()),
 		KindScrape:       shapeOf(reflect.TypeFor[Scrape]()),
+		KindDatabase:     shapeOf(reflect.TypeFor[Database]()),
 		KindNotifier:     shapeOf(reflect.TypeFor[Notifier]()),
 		KindFlagSet:      shapeOf(reflect.TypeFor[FlagSet]()),
 		KindRotation:     shapeOf(reflect.TypeFor[Rotation]()),

@@ -255,8 +255,15 @@ func halted(s State, ev Evidence, why string, now time.Time) Event {
 	return Event{Type: EvHalted, Time: now, Ring: s.ringName(), Reason: why, HurtAt: hurt, Gates: ev.Gates, Users: ev.Users}
 }
 
-// revert stops the change and takes it back.
+// revert stops the change and takes it back. Where what ran before has lost its schema, it is only stopped: the way back would hurt more
+// users than it helps.
 func revert(s State, ev Evidence, why string, now time.Time) []Event {
+	if ev.Stranded != "" && s.Ring >= 0 {
+		if s.Halted {
+			return nil
+		}
+		return []Event{halted(s, ev, why+"; it is not taken back: "+ev.Stranded, now)}
+	}
 	return s.atOnce([]Event{halted(s, ev, why, now), {Type: EvReverting, Time: now, From: s.To, To: s.From, Reason: why}})
 }
 

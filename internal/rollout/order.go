@@ -8,6 +8,7 @@ type Order struct {
 	Version  string   // a release of the catalog; empty for the one that is stable
 	Config   string   // a config of the catalog; empty for the one that is stable
 	NoConfig bool     // without a config
+	Schema   string   // a version of the database's schema; empty for the one that is stable, where the release understands it
 	Replace  bool     // give up a rollout of another version that is in flight
 	Lane     Lane     // empty for the plan's own way
 	Hit      []string // for sev0 and sev1, the units that are hit; empty for all

@@ -93,12 +93,13 @@ type State struct {
 const (
 	KindRelease = "release"
 	KindConfig  = "config"
-	KindFlag    = "flag" // the exposure of a flag: from one variant to another
+	KindSchema  = "schema" // the version of a database's schema that a service is on
+	KindFlag    = "flag"   // the exposure of a flag: from one variant to another
 )
 
 // Change is one thing that differs between what ran before and what is rolled out.
 type Change struct {
-	Kind string `json:"kind" doc:"release, config, flag"`
+	Kind string `json:"kind" doc:"release, config, schema, flag"`
 	From string `json:"from,omitempty"`
 	To   string `json:"to,omitempty"`
 }
@@ -112,6 +113,9 @@ func ChangesBetween(from, to string) []Change {
 	}
 	if a.Config != b.Config {
 		list = append(list, Change{KindConfig, a.Config, b.Config})
+	}
+	if a.Schema != b.Schema {
+		list = append(list, Change{KindSchema, a.Schema, b.Schema})
 	}
 	return list
 }
@@ -182,6 +186,7 @@ type Evidence struct {
 	InForce  bool               // every unit acknowledges that what the state wants is in force
 	To       Instances          // of the new version, in the units that want it; Ready is 0 when a unit whose users have it has none
 	From     Instances          // of the version before, likewise
+	Stranded string             // why the version before cannot be returned to: its schema is gone. Harm then halts
 	Returns  bool               // some unit reports, and each that does has what it shall run in force and the version before ready
 	Gates    []health.Judgement // one for each gate of the current ring
 	Before   []health.Judgement // one for each gate that is asked before the next ring is entered

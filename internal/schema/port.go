@@ -14,6 +14,9 @@ var ErrBusy = errors.New("locks were not to be had in time")
 // ErrInUse is in the chain of an error about a version that sessions still use.
 var ErrInUse = errors.New("the version is in use")
 
+// ErrLeased is in the chain of an error about a lease that another one has.
+var ErrLeased = errors.New("another migration works on the database")
+
 // Database is what can be asked of a database without the lease.
 type Database interface {
 	// Catalog reads what a schema holds.

@@ -38,5 +38,37 @@ func toldOfUnit(out *entry, name string) string {
 		out.Tone, out.Reason = "hold", sentenceCase(d.Reason)
 		return fmt.Sprintf("%s in unit %s was started again", d.Instance, d.Unit)
 	}
+	return toldOfDatabase(out, name)
+}
+
+// toldOfDatabase says what became of the schema of a database.
+func toldOfDatabase(out *entry, name string) string {
+	who := person(out.Actor)
+	var d struct{ Migration, Version, Previous, Reason string }
+	_ = json.Unmarshal(out.Data, &d) // what cannot be read is told without
+	switch out.Type {
+	case "schema.starting":
+		out.Reason = quoted(out.Data)
+		return fmt.Sprintf("%s started migration %s of database %s: %s beside %s", who, d.Migration, name, d.Version, d.Previous)
+	case "schema.started":
+		return fmt.Sprintf("Database %s has version %s of its schema beside %s", name, d.Version, d.Previous)
+	case "schema.completing":
+		out.Reason = quoted(out.Data)
+		return fmt.Sprintf("%s asked to take version %s of database %s away", who, d.Previous, name)
+	case "schema.completed":
+		out.Tone = "pass"
+		return fmt.Sprintf("Database %s has only version %s of its schema", name, d.Version)
+	case "schema.returning":
+		out.Tone, out.Reason = "hold", quoted(out.Data)
+		return fmt.Sprintf("%s asked to take version %s of database %s back", who, d.Version, name)
+	case "schema.rolled-back":
+		out.Tone = "hold"
+		return fmt.Sprintf("Database %s has version %s of its schema again", name, d.Previous)
+	case "schema.refused":
+		out.Tone, out.Reason = "fail", sentenceCase(d.Reason)
+		return fmt.Sprintf("Migration %s of database %s did not go on", d.Migration, name)
+	case "schema.seen":
+		return "The live versions of database " + name + " were looked up"
+	}
 	return ""
 }

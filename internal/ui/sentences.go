@@ -133,7 +133,7 @@ func toldOf(out *entry) string {
 	if kind == "probe" && strings.HasPrefix(out.Type, "probe.") {
 		return toldOfProbe(out, name)
 	}
-	if kind == "unit" || strings.HasPrefix(out.Type, "instance") {
+	if kind == "unit" || strings.HasPrefix(out.Type, "instance") || strings.HasPrefix(out.Type, "schema.") {
 		return toldOfUnit(out, name)
 	}
 	who := person(out.Actor)

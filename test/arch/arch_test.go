@@ -23,13 +23,13 @@ var (
 		"synthetic",
 		"slo",
 		"ddl", "account",
-		"lull", "rulebook", "scale", "strict"}
+		"layer", "lull", "rulebook", "scale", "strict"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager", "responder",
 		"probing", "ship", "outcome",
 		"objective",
 		"schema",
 		"lookout", "clientele", "upkeep",
-		"availability"}
+		"availability", "servicing"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",

@@ -36,7 +36,8 @@ func TestPostgres(t *testing.T) {
 	}
 	t.Cleanup(server.Stop)
 	run(t, filepath.Join("testdata", "postgres"), "DATABASE="+server.Address("scripts"), "DATABASE2="+server.Address("more"), "SERVER_URL="+server.Address(""),
-		"DATABASE_URL="+strings.Replace(server.Address(""), "/postgres?", "/shop?", 1)) // which a script makes: in the first, sessions of others are
+		"DATABASE_URL="+strings.Replace(server.Address(""), "/postgres?", "/shop?", 1), // which a script makes: in the first, sessions of others are
+		"LAYERS_URL="+strings.Replace(server.Address(""), "/postgres?", "/layers?", 1))
 }
 
 // TestPrometheus runs the sessions with a Prometheus server, the one that make prometheus builds.

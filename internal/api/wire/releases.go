@@ -16,7 +16,7 @@ type Artifact struct {
 
 // Release asks to release a version of a service.
 type Release struct {
-	Version    string                     `json:"version,omitempty" maxLength:"63" doc:"letters, digits and . _ + -; empty to release a config alone, with the stable version"`
+	Version    string                     `json:"version,omitempty" maxLength:"63" doc:"letters, digits and . _ + -; empty to release a config or a schema alone, with the stable version"`
 	Digest     string                     `json:"digest,omitempty" maxLength:"100" doc:"the artifact, put before; may be left out for a version that was released already"`
 	Env        map[string]string          `json:"env,omitempty" maxProperties:"256" doc:"added to the service's environment for this version"`
 	Hypothesis string                     `json:"hypothesis,omitempty" maxLength:"2000" doc:"what is expected of it"`
@@ -26,6 +26,8 @@ type Release struct {
 
 	Config        string   `json:"config,omitempty" maxLength:"63" doc:"a config of the service; empty for the one that is stable"`
 	NoConfig      bool     `json:"noConfig,omitempty" doc:"without a config"`
+	Schema        string   `json:"schema,omitempty" maxLength:"63" doc:"a version of the schema of the service's database; empty for the one that is stable, or the oldest that the release understands"`
+	Understands   []string `json:"understands,omitempty" maxItems:"10" doc:"versions of the schema that the release can run on; needed where its service names a database"`
 	Lane          string   `json:"lane,omitempty" enum:"sev0,sev1,hotfix,forward" doc:"a way of its own: sev0 straight to the units that are hit, sev1 through the first ring and then to them on approval, hotfix through all rings with shorter bakes, forward to the rings that had what it replaces"`
 	Hit           []string `json:"hit,omitempty" maxItems:"50" doc:"for sev0 and sev1, the units that are hit; default all"`
 	Force         bool     `json:"force,omitempty" doc:"release again what was taken back"`

@@ -79,7 +79,7 @@ func (l *lease) take(ctx context.Context) error {
 func (l *lease) taken(ctx context.Context) error {
 	var pid int
 	_ = l.conn.QueryRow(ctx, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND objid = 0 AND granted LIMIT 1", leaseClass).Scan(&pid) // only for the message
-	return errs.E(errs.Conflict, "another migration works on this database, in process %d", pid).Next("Wait until it is done; when its program has died, end its session by SELECT pg_terminate_backend(%d).", pid)
+	return errs.Wrap(errs.Conflict, schema.ErrLeased, "another migration works on this database, in process %d", pid).Next("Wait until it is done; when its program has died, end its session by SELECT pg_terminate_backend(%d).", pid)
 }
 
 // prepare makes what is ours, once.
