@@ -270,7 +270,7 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
 		Incidents: s.responder,
-		Catalog:   s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Servicing: s.servicing, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
+		Catalog:   s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Metrics: charting{s.metrics}, LogStore: s.pageLogs(), Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})
@@ -279,7 +279,7 @@ func (s *server) handler() (http.Handler, error) {
 	}
 	return api.New(api.Options{
 		Incidents: s.responder,
-		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Upkeep: s.upkeep, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
+		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
