@@ -56,6 +56,8 @@ type Options struct {
 	Every    time.Duration // between reports when nothing changes; default 1s
 
 	Flags func() []fleet.ServiceStatus // what is in force of flags, which is reported, too; may be nil
+
+	Applied func([]fleet.Service) // told what is in force; may be nil
 }
 
 // Agent follows the control plane.
@@ -217,6 +219,9 @@ func (a *Agent) apply(ctx context.Context, wanted []fleet.Service) error {
 		return err
 	}
 	a.services = wanted
+	if a.Applied != nil {
+		a.Applied(wanted)
+	}
 	a.Workload.Apply(a.slots())
 	return err
 }

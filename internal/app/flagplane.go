@@ -15,6 +15,7 @@ import (
 	"github.com/ringfence/ringfence/internal/flaggate"
 	"github.com/ringfence/ringfence/internal/flagserve"
 	"github.com/ringfence/ringfence/internal/gateway"
+	"github.com/ringfence/ringfence/internal/workload"
 )
 
 // FlagsLimits say who may ask for flags how often.
@@ -29,13 +30,14 @@ type flagPlane struct {
 	log      *slog.Logger
 	served   flagserve.Feed
 	handlers *flagserve.Handlers
+	schemas  *schemaPage  // beside the flags, at the address that programs of this machine know
 	listener net.Listener // nil: flags are followed, for their ramps, and not served
 	secure   *tls.Config
 }
 
 // newFlagPlane makes what serves flags by what the control plane says, or did. changed is called when there is something to report.
 func newFlagPlane(c DataPlaneConfig, control *client.Client, g *gateway.Gateway, changed func()) *flagPlane {
-	p := &flagPlane{log: c.Logger}
+	p := &flagPlane{log: c.Logger, schemas: newSchemaPage()}
 	p.Follower = flagfeed.New(flagfeed.Options{
 		Environment: c.Environment, Control: control, Gateway: g, Served: &p.served, Disk: disk(filepath.Join(c.Data, "flags.json")),
 		Logger: c.Logger, Changed: changed,
@@ -74,7 +76,8 @@ func (p *flagPlane) environ() map[string]string {
 	if err != nil || p.secure != nil {
 		return nil
 	}
-	return map[string]string{"OFREP_ENDPOINT": "http://" + p.address(), "FLAGD_HOST": host, "FLAGD_PORT": port, "FLAGD_SYNC_PORT": port}
+	return map[string]string{"OFREP_ENDPOINT": "http://" + p.address(), "FLAGD_HOST": host, "FLAGD_PORT": port, "FLAGD_SYNC_PORT": port,
+		workload.SchemaVar: "http://" + p.address() + schemaPath}
 }
 
 // serve serves flags until ctx ends, or another process has taken over.
@@ -83,13 +86,21 @@ func (p *flagPlane) serve(ctx, serving context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	f := newFront(p.listener, flagserve.NewHTTPServer(p.handlers, p.secure), func(s *http.Server, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.Handle("/", p.handlers)
+	if p.secure == nil { // what a machine's programs ask is not for others
+		mux.Handle(schemaPath, p.schemas)
+	}
+	f := newFront(p.listener, flagserve.NewHTTPServer(mux, p.secure), func(s *http.Server, l net.Listener) error {
 		if p.secure != nil {
 			return s.ServeTLS(l, "", "")
 		}
 		return s.Serve(l)
 	})
-	return f.until(ctx, serving, lameDuck, p.handlers.Close) // its streams
+	return f.until(ctx, serving, lameDuck, func() { // its streams
+		p.handlers.Close()
+		p.schemas.close()
+	})
 }
 
 // flagGate lets in whom the keys are of; without any, the programs of the machine that the address is on.

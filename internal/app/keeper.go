@@ -50,7 +50,7 @@ func (d *dataPlane) newKeeper() (*keeper, error) {
 	}
 	k.agent = agent.New(agent.Options{
 		Unit: d.Unit, Admin: d.adminURL, Gate: d.gateURL, Control: d.control, Gateway: d.traffic(), Workload: k.runtime,
-		Disk: disk(filepath.Join(d.Data, "desired.json")), Logger: d.Logger, Flags: d.flags.Statuses,
+		Disk: disk(filepath.Join(d.Data, "desired.json")), Logger: d.Logger, Flags: d.flags.Statuses, Applied: d.flags.schemas.set,
 	})
 	k.shipper = ship.New(ship.Options{Unit: d.Unit, Boot: strconv.FormatInt(time.Now().UnixNano(), 36), Outputs: k.runtime.Outputs(), Notes: d.notes, Sender: d.control,
 		Disk: disk(filepath.Join(d.Data, "shipped.json")), Logger: d.Logger})

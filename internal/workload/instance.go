@@ -139,6 +139,7 @@ func (i *instance) start(ctx context.Context) error {
 	if l.artifact, err = i.fetch(ctx, rec.Slot.Digest); err != nil {
 		return fmt.Errorf("artifact: %w", err)
 	}
+	l.schema = rec.Slot.Schema
 	if i.rt.opt.Env != nil {
 		l.offered = i.rt.opt.Env()
 	}

@@ -66,6 +66,7 @@ type launch struct {
 	slot                   resource.Slot
 	artifact, config, work string // config is "" when there is none
 	port                   int
+	schema                 *fleet.SlotSchema
 	offered                map[string]string // of the environment, what the slot need not say
 }
 
@@ -82,6 +83,24 @@ func (l launch) expand(command []string) []string {
 		out[i] = r.Replace(c)
 	}
 	return out
+}
+
+// SchemaVar is the variable that tells an instance where to ask which versions of its database's schema are live. As it is offered,
+// it lacks the name of the service.
+const SchemaVar = "RINGFENCE_SCHEMA_URL"
+
+// schemaOf is what an instance is told of the schema that it was started on.
+func (l launch) schemaOf(env map[string]string) {
+	where := env[SchemaVar]
+	delete(env, SchemaVar)
+	if l.schema == nil {
+		return
+	}
+	env["RINGFENCE_SCHEMA_DATABASE"], env["RINGFENCE_SCHEMA_VERSION"] = l.schema.Database, l.schema.Version
+	env["RINGFENCE_SCHEMA_SEARCH_PATH"], env["RINGFENCE_SCHEMA_UNDERSTANDS"] = l.schema.SearchPath, strings.Join(l.schema.Understands, ",")
+	if where != "" {
+		env[SchemaVar] = where + url.PathEscape(l.service)
+	}
 }
 
 const tokenVar = "RINGFENCE_INSTANCE_TOKEN"
@@ -106,6 +125,7 @@ func (l launch) environ(slot map[string]string) []string {
 			env[k] = v
 		}
 	}
+	l.schemaOf(env)
 	env["RINGFENCE_INSTANCE"], env[tokenVar] = l.id, l.token
 	out := make([]string, 0, len(env))
 	for k, v := range env {

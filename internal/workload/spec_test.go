@@ -40,6 +40,30 @@ func TestEnviron(t *testing.T) {
 	}
 }
 
+// An instance is told of the schema that it was started on, and where to ask; one without a database is told of neither.
+func TestEnvironTellsOfTheSchema(t *testing.T) {
+	l := launch{service: "shop", slot: resource.SlotOf("v2~public_02"), id: "shop/v2~public_02/1", token: "tok", work: "/work", port: 8001,
+		schema:  &fleet.SlotSchema{Database: "people", Version: "public_02", SearchPath: "public_02, public", Understands: []string{"public_01", "public_02"}},
+		offered: map[string]string{SchemaVar: "http://127.0.0.1:7402/.ringfence/schema/"}}
+	var got []string
+	of := func() []string {
+		return slices.DeleteFunc(l.environ(nil), func(v string) bool {
+			return !strings.HasPrefix(v, "RINGFENCE_SCHEMA") && !strings.HasPrefix(v, "RINGFENCE_VERSION")
+		})
+	}
+	got = of()
+	slices.Sort(got)
+	want := []string{"RINGFENCE_SCHEMA_DATABASE=people", "RINGFENCE_SCHEMA_SEARCH_PATH=public_02, public", "RINGFENCE_SCHEMA_UNDERSTANDS=public_01,public_02",
+		"RINGFENCE_SCHEMA_URL=http://127.0.0.1:7402/.ringfence/schema/shop", "RINGFENCE_SCHEMA_VERSION=public_02", "RINGFENCE_VERSION=v2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	l.schema = nil
+	if got = of(); len(got) != 1 {
+		t.Errorf("without a database: %v", got)
+	}
+}
+
 func TestCheckSlot(t *testing.T) {
 	good := fleet.Slot{Version: "v1", Digest: "sha256:x", Command: []string{"{artifact}"}, Instances: 1}
 	if err := checkSlot("shop", good); err != nil {
