@@ -156,6 +156,10 @@ func (s *Server) alert(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if !ok {
 		return errs.E(errs.Missing, "there is no such alert; one that is over is kept for an hour, and stays on the record")
 	}
+	if a.ID != r.PathValue("alert") && !fragment(r) { // who looks at one alert shall not be shown another when the page changes
+		http.Redirect(w, r, "/alerts/"+url.PathEscape(a.ID), http.StatusSeeOther)
+		return nil
+	}
 	v.Title, v.Live = a.Labels[alert.Name], "alerts"
 	p := &alertPage{visit: v, Row: alertRowOf(a, v.Now)}
 	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {

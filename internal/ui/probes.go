@@ -195,7 +195,7 @@ type seenRow struct {
 }
 
 func (s *Server) probe(w http.ResponseWriter, r *http.Request, v *visit) error {
-	st, err := s.Probes.Show(r.PathValue("probe"))
+	st, err := s.seenOf(r.Context(), r.PathValue("probe"))
 	if err != nil {
 		return err
 	}
@@ -212,6 +212,24 @@ func (s *Server) probe(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 	}
 	return s.show(w, r, http.StatusOK, "probe", p)
+}
+
+// seenOf is what was seen of a probe; of one that was declared just now, nothing yet.
+func (s *Server) seenOf(ctx context.Context, name string) (probing.Status, error) {
+	st, err := s.Probes.Show(name)
+	if !errs.Is(err, errs.Missing) {
+		return st, err
+	}
+	one, gone := s.Catalog.Get(ctx, resource.KindProbe, name)
+	if gone != nil {
+		return st, err
+	}
+	spec, err := resource.As[resource.Probe](one)
+	if err != nil {
+		return st, err
+	}
+	spec = spec.Defaults()
+	return probing.Status{Name: name, Service: spec.Service, Way: spec.Way(), Target: spec.Target, Spec: spec, State: synthetic.Unknown}, nil
 }
 
 func seenRowOf(version string, one probing.ProberStatus) seenRow {
@@ -235,7 +253,7 @@ func seenRowOf(version string, one probing.ProberStatus) seenRow {
 
 // probeCharts is how long rounds took, by version and prober.
 func (s *Server) probeCharts(w http.ResponseWriter, r *http.Request, v *visit) error {
-	st, err := s.Probes.Show(r.PathValue("probe"))
+	st, err := s.seenOf(r.Context(), r.PathValue("probe"))
 	if err != nil {
 		return err
 	}

@@ -205,6 +205,7 @@ func TestTheProbeEditor(t *testing.T) {
 		t.Errorf("saved %+v", p)
 	}
 	b.holds("/events", "probe/cart")
+	b.holds("/probes/cart", "nothing was seen yet") // by an engine that has not looked
 	if res, body = b.post("/probes/cart/edit", form); res.StatusCode != http.StatusConflict || !strings.Contains(body, "Somebody else has changed probe cart") {
 		t.Errorf("over somebody else’s: %s", res.Status)
 	}

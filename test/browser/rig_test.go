@@ -79,15 +79,38 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// programs are built once for all rigs.
+var programs struct {
+	dir  string
+	done map[string]bool
+}
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "browser")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	programs.dir, programs.done = dir, map[string]bool{}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 func (r *rig) build(name, pkg, ldflags string) string {
 	r.t.Helper()
-	out := filepath.Join(r.dir, name)
-	cmd := exec.Command("go", "build", "-ldflags", ldflags, "-o", out, pkg)
-	cmd.Dir = filepath.Join("..", "..")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		r.t.Fatalf("%v\n%s", err, b)
+	out := filepath.Join(programs.dir, name)
+	if !programs.done[name] {
+		cmd := exec.Command("go", "build", "-ldflags", ldflags, "-o", out, pkg)
+		cmd.Dir = filepath.Join("..", "..")
+		if b, err := cmd.CombinedOutput(); err != nil {
+			r.t.Fatalf("%v\n%s", err, b)
+		}
+		programs.done[name] = true
 	}
-	return out
+	here := filepath.Join(r.dir, name)
+	must(r.t, os.Symlink(out, here))
+	return here
 }
 
 // ann is a second person, whose token the store knows from the start.

@@ -128,7 +128,8 @@
   function step(by) {
     var items = Array.from(doc.querySelectorAll("[data-item]")), at = items.findIndex(function (i) { return i.contains(doc.activeElement); });
     var next = items[at < 0 ? (by > 0 ? 0 : items.length - 1) : at + by];
-    if (next) next.querySelector("summary, h2 a").focus();
+    var to = next && (next.matches("summary") ? next : next.querySelector("summary, h2 a, th a"));
+    if (to) to.focus();
   }
   // Where several things have the same key, it is for the one that is looked at.
   function keyed(key) {
