@@ -81,6 +81,7 @@ type Route struct {
 	Health        *Health           `json:"health,omitempty" doc:"when an instance that fails requests gets none for a while; it has sound defaults"`
 	Limits        *Limits           `json:"limits,omitempty" doc:"what is let through to the service at one time, and what is refused first"`
 	RUM           *RUM              `json:"rum,omitempty" doc:"its pages tell how they are for their users; default not"`
+	Assets        *Assets           `json:"assets,omitempty" doc:"static files that are kept for pages which are open while versions change; default not"`
 	Account       *Account          `json:"account,omitempty" doc:"whose requests they are: bad minutes are counted for each account; default not"`
 }
 

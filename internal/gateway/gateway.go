@@ -97,6 +97,11 @@ func (g *Gateway) Apply(ctx context.Context, services []fleet.Service) error {
 	for name, r := range t.services {
 		g.restartUsers(before.services[name], r) // before the new generation shows: its counts are none of the old
 		r.counted.Store(g.countedFor(r))
+		var was *assets
+		if old := before.services[name]; old != nil {
+			was = old.assets
+		}
+		r.assets = assetsFor(r.rule, was)
 	}
 	g.keepAccounts(t)
 	g.limit(t, services)

@@ -14,6 +14,10 @@ var errUpstream = errors.New("the service cut its response")
 // relay passes a final response on.
 func (t *turn) relay() outcome {
 	x, c, h := t.x, t.c, &t.c.head
+	asset := x.rt.assets.covers(x.r)
+	if asset && t.fromBefore() {
+		return answered
+	}
 	dst := x.w.Header()
 	h.header(dst)
 	x.begin()
@@ -26,7 +30,11 @@ func (t *turn) relay() outcome {
 	}
 	x.w.WriteHeader(h.code)
 	x.code = h.code
-	err := t.copyBody()
+	copied := t.copyBody
+	if asset {
+		copied = t.copyAsset
+	}
+	err := copied()
 	switch {
 	case err == nil:
 		t.keep = !h.close && !h.noLengthBody(x.r.Method) && c.br.Buffered() == 0

@@ -40,7 +40,9 @@ type route struct {
 	valve         *valve
 	priority      priority
 	pending       int64
-	rum           *fleet.RUM   // nil: its pages tell nothing
+	rum           *fleet.RUM // nil: its pages tell nothing
+	rule          *fleet.Assets
+	assets        *assets      // nil: no copies of static files are kept
 	account       *accountRule // nil: requests are counted for no account
 }
 
@@ -152,7 +154,7 @@ func newRoute(s fleet.Service) (*route, error) {
 	}
 	r := &route{
 		service: s.Name, generation: s.Generation, declared: rt.Attributes, strip: rt.StripPath, key: rt.TargetingKey, rings: rings,
-		prefix: strings.TrimRight(rt.Path, "/"), rum: rt.RUM, account: newAccountRule(rt), h2c: rt.Protocol == "h2c",
+		prefix: strings.TrimRight(rt.Path, "/"), rum: rt.RUM, rule: rt.Assets, account: newAccountRule(rt), h2c: rt.Protocol == "h2c",
 		timeout: rt.Timeout.D(defaultTimeout), streamTimeout: rt.StreamTimeout.D(defaultStreamTimeout), maxBody: rt.MaxBodyBytes,
 	}
 	r.health, r.pending = newJudging(rt.Health), defaultPending

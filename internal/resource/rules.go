@@ -218,6 +218,7 @@ func (p *problems) route(r *fleet.Route) {
 			p.need(f != "" && len(f) <= 200 && printable(f) && !strings.ContainsAny(f, ",;\"="), item("spec.route.rum.flags", i), "the key of a flag", "got %q", clip(f))
 		}
 	}
+	p.assets(r)
 	p.account(r)
 	p.within(r.Timeout, 24*time.Hour, "spec.route.timeout")
 	p.protection(r)
