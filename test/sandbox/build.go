@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
 // Versions of the shop, with what the linker makes of each.
@@ -26,12 +28,10 @@ func Main(m *testing.M, programs *string) {
 }
 
 func run(m *testing.M, programs *string) int {
-	dir, err := os.MkdirTemp("", "ringfence-programs-")
+	dir, err := build()
 	if err == nil {
 		defer os.RemoveAll(dir)
-		err = build(dir)
-	}
-	if err != nil {
+	} else {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -42,18 +42,50 @@ func run(m *testing.M, programs *string) int {
 // Root is the repository, seen from a package two folders deep, as all of test/ are.
 var Root = filepath.Join("..", "..")
 
-func build(dir string) error {
+// build puts the programs into a folder of the caller's own. They are linked once for all packages, where go build finds them up to date the next
+// time; one package does so at a time, and its folder has links to them, so that nobody's programs change while they run.
+func build() (dir string, err error) {
+	all, err := filepath.Abs(filepath.Join(Root, "bin", "test"))
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(all, 0o755); err != nil { //nolint:gosec // as any build
+		return "", err
+	}
+	lock, err := os.OpenFile(filepath.Join(all, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return "", err
+	}
 	var group errgroup.Group
-	group.Go(func() error { return compile(dir, "ringfence", "-s -w", "./cmd/ringfence") })
+	group.Go(func() error { return compile(all, "ringfence", "-s -w", "./cmd/ringfence") })
 	group.Go(func() error {
 		for v, flags := range versions {
-			if err := compile(dir, "shop-"+v, "-s -w -X main.version="+v+flags, "./examples/shop"); err != nil {
+			if err := compile(all, "shop-"+v, "-s -w -X main.version="+v+flags, "./examples/shop"); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return "", err
+	}
+	if dir, err = os.MkdirTemp(all, "programs-"); err != nil {
+		return "", err
+	}
+	names := []string{"ringfence"}
+	for v := range versions {
+		names = append(names, "shop-"+v)
+	}
+	for _, name := range names {
+		if err := os.Link(filepath.Join(all, name), filepath.Join(dir, name)); err != nil {
+			return "", errors.Join(err, os.RemoveAll(dir))
+		}
+	}
+	return dir, nil
 }
 
 func compile(dir, name, flags, pkg string) error {
