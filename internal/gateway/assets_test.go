@@ -75,18 +75,26 @@ func TestWhatIsNotKept(t *testing.T) {
 		request []string
 		kept    bool
 	}{
-		"plain":               {static("v1"), nil, true},
-		"cacheable":           {static("v1", "Cache-Control", "public, max-age=31536000, immutable", "Vary", "Accept-Encoding"), nil, true},
-		"private":             {static("v1", "Cache-Control", "max-age=60, Private"), nil, false},
-		"no-store":            {static("v1", "Cache-Control", "no-store"), nil, false},
-		"a cookie":            {static("v1", "Set-Cookie", "a=b"), nil, false},
-		"by cookie":           {static("v1", "Vary", "Cookie"), nil, false},
-		"packed, not taken":   {static("v1", "Content-Encoding", "br"), []string{"Accept-Encoding", "gzip"}, false},
-		"packed, taken":       {static("v1", "Content-Encoding", "br"), []string{"Accept-Encoding", "gzip, br"}, true},
-		"too large":           {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", maxAsset+1)) }, nil, false},
-		"as large as may be":  {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", maxAsset)) }, nil, true},
-		"broken off":          {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "100"); fmt.Fprint(w, "x"); panic(http.ErrAbortHandler) }, nil, false},
-		"in pieces":           {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a"); _ = http.NewResponseController(w).Flush(); fmt.Fprint(w, "b") }, nil, true},
+		"plain":              {static("v1"), nil, true},
+		"cacheable":          {static("v1", "Cache-Control", "public, max-age=31536000, immutable", "Vary", "Accept-Encoding"), nil, true},
+		"private":            {static("v1", "Cache-Control", "max-age=60, Private"), nil, false},
+		"no-store":           {static("v1", "Cache-Control", "no-store"), nil, false},
+		"a cookie":           {static("v1", "Set-Cookie", "a=b"), nil, false},
+		"by cookie":          {static("v1", "Vary", "Cookie"), nil, false},
+		"packed, not taken":  {static("v1", "Content-Encoding", "br"), []string{"Accept-Encoding", "gzip"}, false},
+		"packed, taken":      {static("v1", "Content-Encoding", "br"), []string{"Accept-Encoding", "gzip, br"}, true},
+		"too large":          {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", maxAsset+1)) }, nil, false},
+		"as large as may be": {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat("x", maxAsset)) }, nil, true},
+		"broken off": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			fmt.Fprint(w, "x")
+			panic(http.ErrAbortHandler)
+		}, nil, false},
+		"in pieces": {func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "a")
+			_ = http.NewResponseController(w).Flush()
+			fmt.Fprint(w, "b")
+		}, nil, true},
 		"an error of its own": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -35,7 +36,7 @@ func (e *Engine) Complete(ctx context.Context, name string, c Consent) (Record, 
 		if gate == "" {
 			gate = r.Plan.Schema
 		}
-		return Act{Step: r.Plan.Contract, Record: after, Gate: gate, DropViews: r.Plan.Previous, AllowUnknown: c.AllowUnknown}, nil
+		return Act{Step: r.Plan.Contract, Record: after, Gate: gate, Stays: r.Plan.Version, DropViews: r.Plan.Previous, AllowUnknown: c.AllowUnknown}, nil
 	})
 }
 
@@ -55,7 +56,7 @@ func (e *Engine) Rollback(ctx context.Context, name string, c Consent) (Record, 
 			a.Step.SQL, a.Step.Locks = nil, nil // its first transaction was not committed: there is nothing to take back, and an author's down might fail
 		}
 		if r.Phase == Started && !c.Force {
-			a.Gate = r.Plan.Version
+			a.Gate, a.Stays = r.Plan.Version, cmp.Or(r.Plan.Previous, r.Plan.Schema)
 		}
 		return a, nil
 	})
@@ -86,7 +87,7 @@ func (e *Engine) end(ctx context.Context, name string, choose func(Record) (Act,
 		if err != nil {
 			return r, err
 		}
-		if err := InUse(sessions, a.Gate, a.AllowUnknown); err != nil {
+		if err := InUse(sessions, a.Gate, a.Stays, a.AllowUnknown); err != nil {
 			return r, err
 		}
 	}
@@ -99,13 +100,15 @@ func (e *Engine) end(ctx context.Context, name string, choose func(Record) (Act,
 	return a.Record, nil
 }
 
-// InUse is the gate: an error when a session uses the version, or might.
-func InUse(sessions []Session, version string, allowUnknown bool) error {
+// InUse is the gate: an error when a session uses the version, or might. One that takes a version for each transaction is not in the way
+// when it understands the one that stays.
+func InUse(sessions []Session, version, stays string, allowUnknown bool) error {
 	var using, unknown []string
 	for _, s := range sessions {
 		who := fmt.Sprintf("process %d (%s)", s.PID, strings.Join(slices.DeleteFunc([]string{s.Application, s.User, s.Client}, func(x string) bool { return x == "" }), ", "))
 		switch {
-		case s.Version == version:
+		case slices.Contains(s.Calls, stays):
+		case s.Version == version || len(s.Calls) > 0:
 			using = append(using, who)
 		case s.Version == "" && !allowUnknown:
 			unknown = append(unknown, who)

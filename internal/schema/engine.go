@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,7 @@ type Status struct {
 func (s Status) Using(version string) []Session {
 	var all []Session
 	for _, x := range s.Sessions {
-		if x.Version == version {
+		if len(x.Calls) == 0 && x.Version == version || slices.Contains(x.Calls, version) {
 			all = append(all, x)
 		}
 	}
@@ -218,6 +219,9 @@ func (e *Engine) step(ctx context.Context, lease Lease, r *Record) error {
 	return nil
 }
 
+// patience is how many tries find no moment without a call of a program before calls are held.
+const patience = 5
+
 // do carries out an act, again and again while locks are not to be had.
 func (e *Engine) do(ctx context.Context, lease Lease, r Record, a Act) error {
 	a.LockTimeout = e.o.LockTimeout
@@ -228,6 +232,7 @@ func (e *Engine) do(ctx context.Context, lease Lease, r Record, a Act) error {
 				return err
 			}
 		}
+		a.Insist = try >= patience
 		err := lease.Do(ctx, a)
 		if !errors.Is(err, ErrBusy) {
 			return err

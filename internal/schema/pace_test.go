@@ -57,13 +57,21 @@ func TestInUse(t *testing.T) {
 		kind    errs.Kind
 		ok      bool
 	}{{"public_02", true, errs.Conflict, false}, {"public_01", false, errs.Conflict, false}, {"public_01", true, 0, true}} {
-		err := InUse(sessions, c.version, c.unknown)
+		err := InUse(sessions, c.version, "public_03", c.unknown)
 		if (err == nil) != c.ok || err != nil && !errs.Is(err, c.kind) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
-	if err := InUse(nil, "public_01", false); err != nil {
+	if err := InUse(nil, "public_01", "public_02", false); err != nil {
 		t.Error(err)
+	}
+	calls := []Session{{PID: 3, How: "call", Calls: []string{"public_02", "public_01"}}}
+	if err := InUse(calls, "public_01", "public_02", false); err != nil {
+		t.Errorf("a program that understands what stays is in the way: %v", err)
+	}
+	calls[0].Calls = []string{"public_01"}
+	if err := InUse(calls, "public_01", "public_02", true); !errs.Is(err, errs.Conflict) {
+		t.Errorf("a program that only understands what goes: %v", err)
 	}
 }
 

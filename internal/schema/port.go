@@ -104,6 +104,8 @@ type Act struct {
 	Step         ddl.Step
 	Record       Record // as it is afterwards
 	Gate         string // the version that no session may use any more; empty for none
+	Stays        string // the version that is there afterwards
+	Insist       bool   // calls of programs are held until those in progress have ended, not only while there are none
 	AllowUnknown bool   // sessions of which no version is known do not matter to the gate
 	DropViews    string // the schema of views that goes
 	LockTimeout  time.Duration
@@ -125,8 +127,9 @@ type Filled struct {
 // Session is a connection of a program.
 type Session struct {
 	PID         int       `json:"pid"`
-	Version     string    `json:"version"` // schema of views, or the schema of the tables; empty when it is not known
-	How         string    `json:"how"`     // how it is known: lock, application_name, views, role
+	Version     string    `json:"version"`         // schema of views, or the schema of the tables; empty when it is not known
+	How         string    `json:"how"`             // how it is known: lock, application_name, views, role, call
+	Calls       []string  `json:"calls,omitempty"` // of the live versions, those that it takes one of for each transaction
 	Application string    `json:"application"`
 	User        string    `json:"user"`
 	Client      string    `json:"client,omitempty"`

@@ -21,7 +21,8 @@ const (
 	quickTimeout = 15 * time.Second // of a statement that only changes the catalogue, behind its locks
 	closeTimeout = 5 * time.Second
 	leaseWait    = 2 * time.Second
-	ownDeadlock  = "40ms" // deadlock_timeout of ours, where it may be set: we see a deadlock before programs do, and autovacuum makes way
+	holdTimeout  = 2 * time.Second // of a contract or a rollback, behind its locks: for as long may calls of programs wait
+	ownDeadlock  = "40ms"          // deadlock_timeout of ours, where it may be set: we see a deadlock before programs do, and autovacuum makes way
 )
 
 // lease is a connection that holds the advisory lock of the database.
@@ -85,7 +86,7 @@ func (l *lease) taken(ctx context.Context) error {
 // prepare makes what is ours, once.
 func (l *lease) prepare(ctx context.Context) error {
 	var there bool
-	if err := l.conn.QueryRow(ctx, "SELECT to_regprocedure('ringfence_schema.use(text)') IS NOT NULL").Scan(&there); err != nil || there {
+	if err := l.conn.QueryRow(ctx, "SELECT to_regprocedure('ringfence_schema.enter(text[])') IS NOT NULL").Scan(&there); err != nil || there {
 		return kindOf(err, "look for what is ours")
 	}
 	_, err := l.conn.Exec(ctx, "BEGIN;"+stateSQL+"COMMIT", pgx.QueryExecModeSimpleProtocol)
@@ -175,14 +176,24 @@ func (l *lease) act(ctx context.Context, tx pgx.Tx, a schema.Act) error {
 			return err
 		}
 	}
+	bound := func() error { return nil }
+	if a.Gate != "" {
+		bound = l.hold(ctx, tx)
+	}
 	if a.DropViews != "" {
+		if err := bound(); err != nil {
+			return err
+		}
 		if err := l.dropViews(ctx, tx, a.DropViews); err != nil {
 			return err
 		}
 	}
 	for _, s := range a.Step.SQL {
+		if err := bound(); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, s, pgx.QueryExecModeSimpleProtocol); err != nil {
-			return kindOf(err, "%s", brief(s))
+			return inTime(ctx, kindOf(err, "%s", brief(s)), a.Gate != "")
 		}
 	}
 	if a.Step.Kind == ddl.StepViews {
@@ -251,13 +262,52 @@ func (l *lease) gate(ctx context.Context, tx pgx.Tx, a schema.Act) error {
 	if err != nil {
 		return err
 	}
-	if err := schema.InUse(sessions, a.Gate, a.AllowUnknown); err != nil {
+	if err := schema.InUse(sessions, a.Gate, a.Stays, a.AllowUnknown); err != nil {
 		return err
 	}
 	if !free {
 		return errs.Wrap(errs.Conflict, schema.ErrInUse, "a session uses version %s", a.Gate)
 	}
+	return l.silence(ctx, tx, a)
+}
+
+// silence takes the writer's lock against calls of programs in deployment mode. Readers come first: it is only taken in a moment in which
+// there is no call. When there is none for long, calls that come are held for as long as a lock may be waited for.
+func (l *lease) silence(ctx context.Context, tx pgx.Tx, a schema.Act) error {
+	if a.Insist {
+		_, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1, hashtext($2))", callClass, a.Gate)
+		return kindOf(err, "hold calls of version %s", a.Gate)
+	}
+	var quiet bool
+	if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1, hashtext($2))", callClass, a.Gate).Scan(&quiet); err != nil {
+		return kindOf(err, "hold calls of version %s", a.Gate)
+	}
+	if !quiet {
+		return errs.Wrap(errs.Unavailable, schema.ErrBusy, "version %s is in the middle of a call", a.Gate)
+	}
 	return nil
+}
+
+// hold bounds how long calls wait: what it returns is asked before each statement, which ends when the time is over.
+func (l *lease) hold(ctx context.Context, tx pgx.Tx) func() error {
+	end := time.Now().Add(holdTimeout)
+	return func() error {
+		left := time.Until(end)
+		if left < time.Millisecond {
+			return errs.Wrap(errs.Unavailable, schema.ErrBusy, "it takes longer than %s", holdTimeout)
+		}
+		_, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", left.Milliseconds()))
+		return kindOf(err, "set timeouts")
+	}
+}
+
+// inTime makes an error of a statement that was ended because its time was over one of locks that were not to be had: it is tried again.
+func inTime(ctx context.Context, err error, bounded bool) error {
+	var e *pgconn.PgError
+	if bounded && errors.As(err, &e) && e.Code == "57014" && ctx.Err() == nil {
+		return errs.Wrap(errs.Unavailable, errors.Join(schema.ErrBusy, err), "it takes longer than %s", holdTimeout)
+	}
+	return err
 }
 
 // buildIndex builds an index concurrently. What an interrupted build left behind is dropped first.

@@ -25,6 +25,8 @@ const (
 	application    = "ringfence schema" // sessions of ours
 	leaseClass     = 1380337253
 	versionClass   = 1380337254 // in state.sql too
+	callClass      = 1380337255 // likewise
+	knownClass     = 1380337256
 	leastServer    = 140000
 	connectTimeout = 10 * time.Second
 	versionMark    = "ringfence: version of "

@@ -18,10 +18,12 @@ func (d *Database) Sessions(ctx context.Context) ([]schema.Session, error) {
 			coalesce((SELECT v.version FROM live AS v JOIN pg_class AS c ON c.relnamespace = v.oid AND c.relkind = 'v' JOIN pg_locks AS l ON l.relation = c.oid AND l.pid = a.pid AND l.database = a.datid
 				ORDER BY v.version LIMIT 1), ''),
 			coalesce((SELECT s FROM pg_db_role_setting AS rs, unnest(rs.setconfig) AS s WHERE rs.setrole = a.usesysid AND rs.setdatabase IN (0, a.datid) AND s LIKE 'search_path=%'
-				ORDER BY rs.setdatabase DESC LIMIT 1), '')
+				ORDER BY rs.setdatabase DESC LIMIT 1), ''),
+			coalesce((SELECT array_agg(v.version ORDER BY v.version DESC) FROM live AS v JOIN pg_locks AS l ON l.pid = a.pid AND l.locktype = 'advisory' AND l.database = a.datid AND l.objsubid = 2 AND l.granted
+				AND l.classid::bigint = $5::bigint AND l.objid::bigint = hashtext(v.version)::bigint & 4294967295), '{}')
 		FROM pg_stat_activity AS a
 		WHERE a.datname = current_database() AND coalesce(a.backend_type, 'client backend') = 'client backend' AND a.application_name <> $4 AND a.pid <> pg_backend_pid()
-		ORDER BY a.pid`, d.schema, versionMark+d.schema, versionClass, application)
+		ORDER BY a.pid`, d.schema, versionMark+d.schema, versionClass, application, knownClass)
 	if err != nil {
 		return nil, kindOf(err, "read the sessions")
 	}
@@ -30,10 +32,14 @@ func (d *Database) Sessions(ctx context.Context) ([]schema.Session, error) {
 	for rows.Next() {
 		var s schema.Session
 		var lock, name, views, path string
-		if err := rows.Scan(&s.PID, &s.Application, &s.User, &s.Client, &s.Since, &lock, &name, &views, &path); err != nil {
+		if err := rows.Scan(&s.PID, &s.Application, &s.User, &s.Client, &s.Since, &lock, &name, &views, &path, &s.Calls); err != nil {
 			return nil, kindOf(err, "read the sessions")
 		}
 		for _, by := range []struct{ how, version string }{{"lock", lock}, {"application_name", name}, {"views", views}, {"role", d.first(path)}} {
+			if len(s.Calls) > 0 {
+				s.How, s.Version = "call", "" // it has none between calls
+				break
+			}
 			if by.version != "" {
 				s.How, s.Version = by.how, by.version
 				break
