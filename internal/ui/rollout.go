@@ -34,6 +34,7 @@ type rolloutPage struct {
 	Actions  []action
 	Asking   asking
 	Changes  []rollout.Change
+	Layer    bool   // what alone changes is no release: a config, or the version of the schema
 	Through  string // the way it takes, and why
 	Units    []unitView
 	Facts    []fact
@@ -110,6 +111,7 @@ func (s *Server) rolloutPage(ctx context.Context, v *visit, state rollout.State)
 		return nil, err
 	}
 	p.Changes, p.Through, p.Facts = state.Changes, throughOf(state), factsOf(state, v.Now)
+	p.Layer = len(p.Changes) == 1 && p.Changes[0].Kind != rollout.KindRelease
 	if newest != nil && newest.ID == state.ID {
 		if err := s.decidable(ctx, p); err != nil {
 			return nil, err
