@@ -16,18 +16,14 @@ const maxVariantRows = 200
 
 // read takes the flag from the text when that was edited, else from the fields. It reports whether there is one.
 func (p *flagEdit) read(r *http.Request) bool {
-	text := strings.ReplaceAll(r.PostFormValue("yaml"), "\r\n", "\n")
-	if digestOf(text) != r.PostFormValue("wrote") {
+	if text, edited := editedText(r); edited {
 		return p.readText(text)
 	}
 	if base, err := treeOf(json.RawMessage(r.PostFormValue("base"))); err == nil {
 		p.tree = base
 	}
 	p.readVariants(r)
-	p.fields(func(key string) (string, bool) {
-		values, there := r.PostForm[key]
-		return strings.Join(values, ""), there
-	})
+	p.fields(given(r))
 	rule := strings.ReplaceAll(r.PostFormValue("targeting"), "\r\n", "\n")
 	if digestOf(rule) == r.PostFormValue("rule") {
 		p.ruleDoc, _ = documentOf(rule)

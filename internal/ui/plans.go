@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -248,42 +247,28 @@ func (p *planPage) refused(s *Server, r *http.Request, err error) error {
 
 // read takes the plan from the text when that was edited, else from the rows. It reports whether there is one.
 func (p *planPage) read(r *http.Request) bool {
-	text := strings.ReplaceAll(r.PostFormValue("yaml"), "\r\n", "\n")
-	if digestOf(text) != r.PostFormValue("wrote") {
+	if text, edited := editedText(r); edited {
 		return p.readText(text)
 	}
 	var base resource.RingPlan
 	if err := json.Unmarshal([]byte(r.PostFormValue("base")), &base); err == nil {
 		p.plan = base
 	}
-	p.fields(func(key string) (string, bool) {
-		values, there := r.PostForm[key]
-		return strings.Join(values, ""), there
-	})
+	p.fields(given(r))
 	return true
 }
 
 func (p *planPage) readText(text string) bool {
-	set, problems := manifest.Read([]manifest.Source{{Name: "line", Data: []byte(text)}})
-	for _, one := range problems {
-		p.Problems = append(p.Problems, fmt.Sprintf("Line %d: %s", one.Line, resource.Problem{Path: one.Field, Msg: one.Msg, Expected: one.Expected}.Text()))
+	spec, meta, problems := specOf[resource.RingPlan](text, resource.KindRingPlan, p.Name)
+	if len(problems) > 0 {
+		p.Problems = append(p.Problems, problems...)
+		p.fields(nil)
+		p.told["yaml"], p.YAML = "It is not used as long as it cannot be read.", text
+		return false
 	}
-	switch {
-	case len(problems) > 0:
-	case len(set.Resources) != 1 || set.Resources[0].Kind != resource.KindRingPlan || set.Resources[0].Metadata.Name != p.Name:
-		p.Problems = []string{"Expected one RingPlan with the name " + p.Name + "."}
-	default:
-		plan, err := resource.As[resource.RingPlan](set.Resources[0])
-		if err == nil {
-			p.plan, p.meta = plan, set.Resources[0].Metadata
-			p.fields(nil)
-			return true
-		}
-		p.Problems = []string{err.Error()}
-	}
+	p.plan, p.meta = spec, meta
 	p.fields(nil)
-	p.told["yaml"], p.YAML = "It is not used as long as it cannot be read.", text
-	return false
+	return true
 }
 
 // change adds, removes and moves rows; it reports whether do is one of these.

@@ -3,7 +3,6 @@ package ui
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -151,42 +150,28 @@ func (p *probeEdit) refused(s *Server, r *http.Request, err error) error {
 
 // read takes the probe from the text when that was edited, else from the fields. It reports whether there is one.
 func (p *probeEdit) read(r *http.Request) bool {
-	text := strings.ReplaceAll(r.PostFormValue("yaml"), "\r\n", "\n")
-	if digestOf(text) != r.PostFormValue("wrote") {
+	if text, edited := editedText(r); edited {
 		return p.readText(text)
 	}
 	var base resource.Probe
 	if err := json.Unmarshal([]byte(r.PostFormValue("base")), &base); err == nil {
 		p.spec = base
 	}
-	p.fields(func(key string) (string, bool) {
-		values, there := r.PostForm[key]
-		return strings.Join(values, ""), there
-	})
+	p.fields(given(r))
 	return true
 }
 
 func (p *probeEdit) readText(text string) bool {
-	set, problems := manifest.Read([]manifest.Source{{Name: "line", Data: []byte(text)}})
-	for _, one := range problems {
-		p.Problems = append(p.Problems, fmt.Sprintf("Line %d: %s", one.Line, resource.Problem{Path: one.Field, Msg: one.Msg, Expected: one.Expected}.Text()))
+	spec, meta, problems := specOf[resource.Probe](text, resource.KindProbe, p.Name)
+	if len(problems) > 0 {
+		p.Problems = append(p.Problems, problems...)
+		p.fields(nil)
+		p.told["yaml"], p.YAML = "It is not used as long as it cannot be read.", text
+		return false
 	}
-	switch {
-	case len(problems) > 0:
-	case len(set.Resources) != 1 || set.Resources[0].Kind != resource.KindProbe || set.Resources[0].Metadata.Name != p.Name:
-		p.Problems = []string{"Expected one Probe with the name " + p.Name + "."}
-	default:
-		spec, err := resource.As[resource.Probe](set.Resources[0])
-		if err == nil {
-			p.spec, p.meta = spec, set.Resources[0].Metadata
-			p.fields(nil)
-			return true
-		}
-		p.Problems = []string{err.Error()}
-	}
+	p.spec, p.meta = spec, meta
 	p.fields(nil)
-	p.told["yaml"], p.YAML = "It is not used as long as it cannot be read.", text
-	return false
+	return true
 }
 
 // changeSteps adds and removes requests; it reports whether do is one of these.
