@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -80,8 +82,11 @@ func (c *client) report(t *testing.T, name string) {
 	}
 }
 
+// errLeft is that a connection said that it takes no more before anything of a request was sent on it.
+var errLeft = errors.New("the connection takes no more requests")
+
 // http2 asks on connections of HTTP/2, several at a time. It repeats nothing: a connection that says that it takes no more is left, and
-// whatever was asked before that must be answered.
+// whatever was sent before that must be answered.
 func (c *client) http2(ctx context.Context) {
 	p := new(http.Protocols)
 	p.SetUnencryptedHTTP2(true)
@@ -97,7 +102,11 @@ func (c *client) http2(ctx context.Context) {
 		for range 3 {
 			asking.Go(func() {
 				for ctx.Err() == nil && cc.Reserve() == nil {
-					if err := ask(cc); err != nil {
+					err := ask(cc)
+					if errors.Is(err, errLeft) {
+						return
+					}
+					if err != nil {
 						c.lose(err)
 						return
 					}
@@ -115,11 +124,16 @@ func ask(cc *http.ClientConn) error {
 	body := bytes.Repeat([]byte("order"), rand.IntN(4000))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaderField: func(string, []string) { sent.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://shop.localhost/", io.MultiReader(bytes.NewReader(body)))
 	if err != nil {
 		return err
 	}
 	res, err := cc.RoundTrip(req)
+	if err != nil && !sent.Load() && cc.Available() == 0 {
+		return errLeft
+	}
 	if err != nil {
 		return err
 	}
