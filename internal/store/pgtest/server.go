@@ -180,3 +180,31 @@ func (s *Server) Stop() {
 	s.Kill()
 	_ = os.RemoveAll(s.folder)
 }
+
+// Replica makes and starts a server that follows this one. It is stopped before this one is.
+func (s *Server) Replica() (*Server, error) {
+	r := &Server{bin: s.bin, cred: s.cred}
+	var err error
+	if r.folder, err = os.MkdirTemp("/tmp", "ringfence-pg-"); err != nil {
+		return nil, err
+	}
+	if s.cred != nil {
+		err = os.Chown(r.folder, int(s.cred.Uid), int(s.cred.Gid))
+	}
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+		defer cancel()
+		cmd := r.command(ctx, "pg_basebackup", "--pgdata", r.data(), "--host", s.folder, "--username", superuser, "--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync")
+		var out []byte
+		if out, err = cmd.CombinedOutput(); err != nil {
+			err = fmt.Errorf("pg_basebackup: %w\n%s", err, out)
+		}
+	}
+	if err == nil {
+		err = r.Launch()
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(r.folder))
+	}
+	return r, nil
+}
