@@ -181,6 +181,9 @@ func charge(r *http.Request) error {
 	}
 	req.Host = os.Getenv("PAYMENTS_HOST")
 	req.Header.Set("X-User-ID", r.Header.Get("X-User-ID"))
+	if self := os.Getenv("RINGFENCE_CALLER"); self != "" { // so that it is known who calls
+		req.Header.Set("Ringfence-Caller", self)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -73,6 +73,9 @@ func (s *Server) ensureRelease(ctx context.Context, in *releaseInput) error {
 	if len(in.Body.Understands) > 0 {
 		rel.Schema = &resource.SchemaUse{Understands: in.Body.Understands}
 	}
+	if i := in.Body.Interface; i != nil {
+		rel.Interface = &resource.Interface{Format: i.Format, Digest: i.Digest}
+	}
 	_, err := s.Releases.CreateRelease(ctx, actorOf(ctx), s.Now(), rel)
 	return err
 }

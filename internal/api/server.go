@@ -44,6 +44,7 @@ type Options struct {
 	Notifier     Notifier // nil: followers of the record look for new events by themselves
 	Access       Access
 	Samples      replay.Samples // nil: recorded rollouts cannot be decided again
+	Contracts    Contracts      // nil: interfaces are not kept
 	Availability Availability   // nil: nothing is known of it
 	Metrics      http.Handler   // Prometheus' query API, below /api/v1/
 	Telemetry    Telemetry
@@ -105,6 +106,7 @@ func New(o Options) (*Server, error) {
 	s.slos()
 	s.customers()
 	s.availability()
+	s.interfaces()
 	s.probes()
 	s.rum()
 	s.logStore()

@@ -17,12 +17,15 @@ type AccessConfig struct {
 	Path   string  // empty: nowhere; -: standard output
 	Sample float64 // share of the requests that did not fail
 	Size   int64   // MiB of a file
+
+	Callers []string // networks where instances of other machines call from
 }
 
 // addGateway adds the flags of who runs a gateway.
 func addGateway(cmd *cobra.Command, trusted *[]string, c *AccessConfig) {
 	f := cmd.Flags()
 	f.StringArrayVar(trusted, "trusted-proxy", nil, "address or network of a proxy before the gateway, such as 10.0.0.0/8, whose X-Forwarded fields are believed; may be given several times")
+	f.StringArrayVar(&c.Callers, "caller-network", nil, "address or network where instances of other machines call from, whose Ringfence-Caller is believed; may be given several times")
 	f.StringVar(&c.Path, "access-log", "", "file that gets a line of JSON for each request, or - for standard output; empty for none")
 	f.Float64Var(&c.Sample, "access-log-sample", 1, "share of the requests that it gets, above 0 and at most 1; failed and refused ones always")
 	f.Int64Var(&c.Size, "access-log-size", 100, "MiB at which the file is put aside; five such files are kept")
@@ -72,8 +75,12 @@ func (c AccessConfig) open(log *slog.Logger) (*accesslog.Log, error) {
 
 // args are the flags again, for a process that is started with them.
 func (c AccessConfig) args() []string {
-	if c.Path == "" {
-		return nil
+	var args []string
+	for _, n := range c.Callers {
+		args = append(args, "--caller-network", n)
 	}
-	return []string{"--access-log", c.Path, "--access-log-sample", strconv.FormatFloat(c.Sample, 'g', -1, 64), "--access-log-size", strconv.FormatInt(c.Size, 10)}
+	if c.Path == "" {
+		return args
+	}
+	return append(args, "--access-log", c.Path, "--access-log-sample", strconv.FormatFloat(c.Sample, 'g', -1, 64), "--access-log-size", strconv.FormatInt(c.Size, 10))
 }

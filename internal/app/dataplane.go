@@ -141,6 +141,9 @@ func newDataPlane(c DataPlaneConfig) (*dataPlane, error) {
 	if o.TrustedProxies, err = prefixes(c.Trusted); err != nil {
 		return nil, err
 	}
+	if o.CallerNetworks, err = prefixes(c.Access.Callers); err != nil {
+		return nil, err
+	}
 	if d.access, err = c.Access.open(c.Logger); err != nil {
 		return nil, err
 	}

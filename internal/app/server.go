@@ -27,6 +27,7 @@ import (
 	"github.com/ringfence/ringfence/internal/check"
 	"github.com/ringfence/ringfence/internal/cli"
 	"github.com/ringfence/ringfence/internal/clientele"
+	"github.com/ringfence/ringfence/internal/contract"
 	"github.com/ringfence/ringfence/internal/controller"
 	"github.com/ringfence/ringfence/internal/discover"
 	"github.com/ringfence/ringfence/internal/errs"
@@ -84,6 +85,7 @@ type server struct {
 	rules      *tsdb.Rules
 	slos       *objective.Engine
 	clientele  *clientele.Engine
+	contracts  *contract.Keeper
 	rulesOff   atomic.Pointer[map[string][]string] // services that built-in rules do not watch, by the rule's name
 	pager      *pager.Pager                        // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
@@ -156,6 +158,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	})
 	s.upkeep = upkeep.New(upkeep.Options{Store: s.store, Fleet: s.hub, Declared: func() { s.controller.Declared() }, Logger: c.Logger})
 	s.servicing = s.openServicing()
+	s.openContracts()
 	s.board = s.newBoard()
 	s.lab = lab.New(lab.Options{Store: s.store, Catalog: s.catalog, Events: summing{s.events}, Flags: flagged{s.controller, s.board}, Choices: serving.KindChoices,
 		Every: 60 * c.Step, Logger: c.Logger})
@@ -270,7 +273,7 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
 		Incidents: s.responder,
-		Catalog:   s.catalog, Rollouts: s.controller, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
+		Catalog:   s.catalog, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Contracts: s.contracts, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
 		Metrics: charting{s.metrics}, LogStore: s.pageLogs(), Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})
@@ -279,7 +282,7 @@ func (s *server) handler() (http.Handler, error) {
 	}
 	return api.New(api.Options{
 		Incidents: s.responder,
-		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: s.controller, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
+		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/store"
 )
@@ -41,6 +43,9 @@ type Catalog struct {
 	CheckWindow func(w resource.Window) error
 	// CheckRules, when set, says what is wrong with expressions and templates of alerts' rules.
 	CheckRules func(r resource.AlertRules) []resource.Problem
+
+	// ReadInterface says what an interface declares, as of when its release is made; nil: releases carry none.
+	ReadInterface func(ctx context.Context, format, digest string, now time.Time) ([]fleet.Operation, error)
 
 	writing sync.Mutex // writers of this process take turns; only other processes make a write stale
 }

@@ -49,6 +49,16 @@ func (c *Catalog) CreateRelease(ctx context.Context, actor string, now time.Time
 	if err != nil {
 		return rel, err
 	}
+	if rel.Interface != nil {
+		if c.ReadInterface == nil {
+			return rel, errs.E(errs.Unavailable, "interfaces cannot be read here")
+		}
+		read := *rel.Interface
+		if read.Operations, err = c.ReadInterface(ctx, read.Format, read.Digest, now); err != nil {
+			return rel, err
+		}
+		rel.Interface = &read
+	}
 	rel.Size, rel.Created, rel.By = size, now.UTC().Truncate(time.Microsecond), actor
 	if err := c.writeRelease(ctx, name, rel); errs.Is(err, errs.Conflict) {
 		return c.sameRelease(ctx, name, rel) // another one was faster: perhaps with the same release
@@ -101,6 +111,9 @@ func (c *Catalog) sameRelease(ctx context.Context, name string, rel resource.Rel
 	case old.Digest != rel.Digest:
 		return old, errs.E(errs.Conflict, "release %s is immutable: it is %s, not %s", name, old.Digest, rel.Digest).
 			Next("Release the new artifact under a version of its own.")
+	case rel.Interface != nil && (old.Interface == nil || old.Interface.Digest != rel.Interface.Digest):
+		return old, errs.E(errs.Conflict, "release %s is immutable: it was made with another interface", name).
+			Next("Release the artifact with the new interface under a version of its own.")
 	case !maps.Equal(old.Env, rel.Env):
 		return old, errs.E(errs.Conflict, "release %s is immutable: it was made with another environment", name).
 			Next("Release the artifact with the new environment under a version of its own.")

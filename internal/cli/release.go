@@ -5,6 +5,7 @@ import (
 	"debug/buildinfo"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ type releaseFlags struct {
 	watch    bool
 	metric   resource.ExperimentMetric
 	commit   string
+	document string
 }
 
 // lanes are the lanes of hotfixes by how severe it is.
@@ -54,6 +56,7 @@ Gates that a lane does not wait for are judged beside it and reported, and one t
   ringfence release shop --config c2
   ringfence release shop --version v3 --artifact ./shop-v3 --understands public_01_first,public_02_split
   ringfence release shop --schema public_02_split
+  ringfence release shop --version v3 --artifact ./shop-v3 --interface openapi.yaml
   ringfence release shop --version v3 --artifact ./shop-v3 --hypothesis "one page sells more" --metric purchase
   ringfence release shop --version v4 --artifact ./shop-v4 --hotfix sev0 --units eu-1 --reason "checkout is down in eu-1"
   ringfence release shop --version v3 --force --reason "it was the network"`,
@@ -84,6 +87,7 @@ func (f *releaseFlags) common(cmd *cobra.Command) {
 	fl.StringVar(&f.metric.Event, "metric", "", "the event of users in which that would show")
 	fl.StringVar(&f.metric.Kind, "metric-kind", "", "proportion: the share of users with the event (default); mean: the sum of its values for each user")
 	fl.StringVar(&f.metric.Direction, "metric-direction", "", "which way is expected: increase (default) or decrease")
+	fl.StringVar(&f.document, "interface", "", "file that says what it can be asked for: OpenAPI (.yaml, .yml, .json), or protobuf (.proto, or a FileDescriptorSet)")
 	fl.StringVar(&f.commit, "committed", "", "when the newest commit in it was made, RFC 3339 (default what a Go program says of itself)")
 	fl.BoolVarP(&f.watch, "watch", "w", false, "follow the rollout to its end")
 }
@@ -157,6 +161,8 @@ func (f *releaseFlags) check() error {
 	case o.Version == "" && (f.artifact != "" || o.Config == "" && !o.NoConfig && o.Schema == ""):
 		return errs.E(errs.Invalid, "--version: missing, expected the version of the artifact").
 			Next("Name the version with --version; only a config or a schema goes without one, with --config or --schema.")
+	case f.document != "" && f.artifact == "":
+		return errs.E(errs.Invalid, "--interface: it is made with its release, expected --artifact beside it")
 	case o.Config != "" && o.NoConfig:
 		return errs.E(errs.Invalid, "--config and --no-config exclude each other")
 	case len(o.Hit) > 0 && o.Lane != "sev0" && o.Lane != "sev1":
@@ -195,7 +201,23 @@ func (f *releaseFlags) release(ctx context.Context, c *client.Client, service st
 		}
 		f.order.Digest = stored.Digest
 	}
+	if f.document != "" {
+		stored, err := c.PutFile(ctx, f.document)
+		if err != nil {
+			return wire.Rollout{}, err
+		}
+		f.order.Interface = &wire.Interface{Format: formatOf(f.document), Digest: stored.Digest}
+	}
 	return c.Release(ctx, service, f.order)
+}
+
+// formatOf is the format of an interface by its file's name.
+func formatOf(file string) string {
+	switch filepath.Ext(file) {
+	case ".yaml", ".yml", ".json":
+		return "openapi"
+	}
+	return "protobuf"
 }
 
 // committed is when the newest commit in an artifact was made: as it is said, else as the build of a Go program keeps it, else zero.

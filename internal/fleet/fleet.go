@@ -125,6 +125,8 @@ type Slot struct {
 	Drain     Dur               `json:"drain"`     // how long requests in flight may take after the slot has left
 	StopGrace Dur               `json:"stopGrace"` // from SIGTERM to SIGKILL
 	Schema    *SlotSchema       `json:"schema,omitempty"`
+
+	Operations []Operation `json:"operations,omitempty"` // that its interface declares
 }
 
 // Ready says when an instance may be sent requests.

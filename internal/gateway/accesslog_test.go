@@ -149,7 +149,7 @@ func BenchmarkAccessLine(b *testing.B) {
 	req.RemoteAddr, req.Host = "192.0.2.1:1234", "shop.example"
 	req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101")
 	x := exchange{g: g, r: req, start: time.Now(), code: 200}
-	x.last = &target{nil, &series{key: seriesKey{"shop", "v1", "all"}}}
+	x.last = &target{series: &series{key: seriesKey{"shop", "v1", "all"}}}
 	b.ReportAllocs()
 	for b.Loop() {
 		x.access()

@@ -270,6 +270,9 @@ func (x *exchange) count() {
 	if x.rt.account != nil {
 		x.countAccount(took)
 	}
+	if x.last.calls != nil {
+		x.countCall()
+	}
 	x.last.series.done(x.code, took)
 	x.note(took)
 	for _, s := range x.sides {

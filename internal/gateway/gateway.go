@@ -47,7 +47,8 @@ type Gateway struct {
 	loaded   map[string][]string // by service: the exposure that loaded users were counted under
 	userTurn int64
 	accounts map[string]*accountCounts // by service
-	boot     string                    // names this life of the gateway
+	calls    map[versionKey]*callBook
+	boot     string // names this life of the gateway
 
 	userChanges atomic.Uint64
 }
@@ -60,7 +61,7 @@ func New(o Options) *Gateway {
 	g := &Gateway{
 		unit: o.Unit, log: o.Logger, limits: o.Limits, opts: o, trusted: o.TrustedProxies,
 		versions: map[versionKey]*version{}, valves: map[string]*valve{}, users: map[seriesKey]*userSet{}, left: map[fleet.Endpoint]*endpoint{},
-		loaded: map[string][]string{}, accounts: map[string]*accountCounts{}, boot: strconv.FormatInt(time.Now().UnixNano(), 36),
+		loaded: map[string][]string{}, accounts: map[string]*accountCounts{}, calls: map[versionKey]*callBook{}, boot: strconv.FormatInt(time.Now().UnixNano(), 36),
 	}
 	g.metrics = newMetrics(o.Registry, o.Unit, g)
 	g.table.Store(newTable())
@@ -140,7 +141,7 @@ func (g *Gateway) aim(r *route, s fleet.Service) {
 			continue
 		}
 		k := seriesKey{s.Name, name, ring.Name}
-		r.targets = append(r.targets, &target{g.version(s.Name, name), g.metrics.series(k, s.SlowOver, g.userSet(k))})
+		r.targets = append(r.targets, &target{g.version(s.Name, name), g.metrics.series(k, s.SlowOver, g.userSet(k)), g.callBook(s.Name, name, s.Slots)})
 	}
 }
 
@@ -201,6 +202,7 @@ func (g *Gateway) forget(t *table, services []fleet.Service) {
 		}
 	}
 	g.forgetUsers(t, wanted)
+	g.forgetCalls(wanted)
 }
 
 // tell wakes whoever waits for a change.

@@ -218,6 +218,7 @@ func (x *exchange) relayHTTP2(res *http.Response, cancel context.CancelCauseFunc
 			dst[k] = append(dst[k], vs...)
 		}
 	}
+	x.deprecated(dst)
 	if dst["Content-Type"] == nil {
 		dst["Content-Type"] = nil
 	}

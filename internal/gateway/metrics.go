@@ -24,6 +24,7 @@ type metrics struct {
 	refusals  *prometheus.CounterVec
 	shed      *prometheus.CounterVec
 	ejections *prometheus.CounterVec
+	calls     *prometheus.CounterVec
 	notes     notes
 }
 
@@ -58,7 +59,10 @@ func newMetrics(reg *prometheus.Registry, unit string, g *Gateway) *metrics {
 	m.ejections = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ringfence_gateway_ejections_total", Help: "How often an instance was left out for a while because it failed requests and others did not.",
 	}, []string{"service", "version"})
-	reg.MustRegister(m.shed, m.ejections, m.refusals, m.requests, m.slow, m.failures, m.seconds, &gauges{g})
+	m.calls = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ringfence_calls_total", Help: "Requests by who asked for what: the caller's service and version, and the operation of the called version's interface.",
+	}, []string{"service", "version", "operation", "caller", "caller_version", "unit"})
+	reg.MustRegister(m.calls, m.shed, m.ejections, m.refusals, m.requests, m.slow, m.failures, m.seconds, &gauges{g})
 	return m
 }
 

@@ -16,6 +16,7 @@ type Options struct {
 	Logger         *slog.Logger         // default: discards
 	Registry       *prometheus.Registry // where the metrics are registered; default: an own one
 	TrustedProxies []netip.Prefix       // peers whose X-Forwarded-* are kept and extended
+	CallerNetworks []netip.Prefix       // where instances of other machines call from; those of this one are known
 	TLS            *tls.Config          // Serve speaks TLS with it, HTTP/2 included
 	Limits         Limits
 	Access         AccessLog

@@ -20,6 +20,7 @@ func (t *turn) relay() outcome {
 	}
 	dst := x.w.Header()
 	h.header(dst)
+	x.deprecated(dst)
 	x.begin()
 	if !t.pump.finished() && x.r.ProtoMajor == 1 {
 		dst.Set("Connection", "close") // what is left of the request body must not be read as a request

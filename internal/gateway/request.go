@@ -108,7 +108,7 @@ func stripPrefix(target, decoded, prefix string) string {
 // trusted peer may.
 func (x *exchange) replaced(key string, trusted bool) bool {
 	switch key {
-	case "X-Forwarded-For", "X-Request-Id", "Host":
+	case "X-Forwarded-For", "X-Request-Id", "Host", callerHeader:
 		return true
 	case "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Real-Ip":
 		return !trusted

@@ -50,6 +50,7 @@ type route struct {
 type target struct {
 	version *version
 	series  *series
+	calls   *callBook
 }
 
 type attribute struct {

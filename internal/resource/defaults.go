@@ -34,6 +34,13 @@ func (s Service) Defaults() Service {
 	or(&s.Route.Timeout, fleet.Dur(time.Minute))
 	or(&s.Route.MaxBodyBytes, 64<<20)
 	or(&s.Route.StreamTimeout, fleet.Dur(5*time.Minute))
+	rule := InterfaceRule{}
+	if s.Interface != nil {
+		rule = *s.Interface
+	}
+	or(&rule.Rule, "refuse")
+	or(&rule.Window, fleet.Dur(7*24*time.Hour))
+	s.Interface = &rule
 	available := Availability{}
 	if s.Availability != nil {
 		available = *s.Availability

@@ -72,8 +72,9 @@ type Service struct {
 	AlertsOff []string    `json:"alertsOff,omitempty" maxItems:"50" doc:"built-in alerts that do not watch it, such as TrafficDrop, or * for none of them"`
 	Customers *Customers  `json:"customers,omitempty" doc:"what each account may expect, when route.account says which there are"`
 
-	Availability *Availability `json:"availability,omitempty" doc:"when a minute counts as bad in its availability; it has sound defaults"`
-	Database     string        `json:"database,omitempty" doc:"name of the Database whose schema its versions understand: each release says which versions of it; default none"`
+	Interface    *InterfaceRule `json:"interface,omitempty" doc:"what becomes of a release whose interface breaks that of a served version"`
+	Availability *Availability  `json:"availability,omitempty" doc:"when a minute counts as bad in its availability; it has sound defaults"`
+	Database     string         `json:"database,omitempty" doc:"name of the Database whose schema its versions understand: each release says which versions of it; default none"`
 }
 
 // Availability says when a minute of a service is bad.
@@ -136,8 +137,30 @@ type Release struct {
 	Metric     *ExperimentMetric `json:"metric,omitempty" doc:"the event in which that would show"`
 	Committed  time.Time         `json:"committed,omitzero" doc:"when the newest commit in it was made"`
 	Schema     *SchemaUse        `json:"schema,omitempty" doc:"which versions of a database's schema it understands; default it uses none"`
+	Interface  *Interface        `json:"interface,omitempty" doc:"what it can be asked for"`
 	Created    time.Time         `json:"created" doc:"when it was made"`
 	By         string            `json:"by" maxLength:"200" doc:"who made it"`
+}
+
+// Interface is what a release can be asked for.
+type Interface struct {
+	Format     string            `json:"format" enum:"openapi,protobuf" doc:"an OpenAPI 3 document, or protobuf: a source file or a FileDescriptorSet"`
+	Digest     string            `json:"digest" maxLength:"100" doc:"sha256:… of the document, which is kept with the artifacts"`
+	Operations []fleet.Operation `json:"operations,omitempty" maxItems:"500" doc:"what it declares, as it was read"`
+}
+
+// Operations are those that its interface declares; none when it carries none.
+func (r Release) Operations() []fleet.Operation {
+	if r.Interface == nil {
+		return nil
+	}
+	return r.Interface.Operations
+}
+
+// InterfaceRule says what becomes of a release that breaks what callers rely on.
+type InterfaceRule struct {
+	Rule   string    `json:"rule,omitempty" enum:"refuse,warn,off" doc:"refuse: its rollout does not begin; warn: it does, and that is on the record; default refuse"`
+	Window fleet.Dur `json:"window,omitempty" doc:"an operation that nobody called for so long may be broken; default 168h"`
 }
 
 // Config is one version of a service's configuration, immutable. What runs is a release with, or without, one.

@@ -280,6 +280,9 @@ func (p *problems) account(r *fleet.Route) {
 }
 
 func (p *problems) availability(s *Service) {
+	if s.Interface != nil {
+		p.within(s.Interface.Window, 90*24*time.Hour, "spec.interface.window")
+	}
 	if s.Availability != nil {
 		p.within(s.Availability.SlowOver, time.Hour, "spec.availability.slowOver")
 	}
@@ -315,6 +318,9 @@ func (p *problems) release(r *Release, name string) {
 	want := ReleaseName(r.Service, r.Version)
 	p.need(name == want, "metadata.name", fmt.Sprintf("%q, its service and version", clip(want)), "got %q", clip(name))
 	p.env(r.Env, "spec.env")
+	if r.Interface != nil {
+		p.need(digestRE.MatchString(r.Interface.Digest), "spec.interface.digest", digestWords, "got %q", clip(r.Interface.Digest))
+	}
 	if r.Metric != nil {
 		p.measure(*r.Metric, "spec.metric")
 	}

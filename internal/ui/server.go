@@ -28,6 +28,7 @@ type Options struct {
 	SLOs         SLOs         // nil: there are no pages of SLOs
 	Customers    Customers    // nil: pages say nothing of customers
 	Upkeep       Upkeep       // nil: there is no page of units
+	Contracts    Contracts    // nil: there are no pages of interfaces
 	Availability Availability // nil: there are no pages of services' minutes
 	Hub          Hub
 	Store        Store

@@ -36,6 +36,7 @@ type servicePage struct {
 	Charts   bool
 	Watched  watched
 	Minutes  bool // there is a page of them
+	Offers   bool // there is a page of its interface
 }
 
 // slotView is one version that runs.
@@ -69,7 +70,7 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request, v *visit) error
 		return err
 	}
 	v.Title, v.Live = name, "service/"+name
-	p := &servicePage{visit: v, Name: name, Spec: full.Service, Charts: s.Metrics != nil, Minutes: s.Availability != nil}
+	p := &servicePage{visit: v, Name: name, Spec: full.Service, Charts: s.Metrics != nil, Minutes: s.Availability != nil, Offers: s.Contracts != nil}
 	if p.Health, _, err = healthViewOf(r.URL.Query()); err != nil {
 		return err
 	}

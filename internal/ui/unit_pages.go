@@ -19,10 +19,13 @@ type Upkeep interface {
 	Return(ctx context.Context, actor, unit, reason string, now time.Time) (upkeep.Unit, error)
 }
 
-// maintenanceRoutes are the pages of what keeps running: units, and the minutes of services.
+// maintenanceRoutes are the pages of what keeps running: units, the minutes and the interfaces of services.
 func (s *Server) maintenanceRoutes() {
 	if s.Availability != nil {
 		s.mux.HandleFunc("GET /services/{service}/availability", s.signed(policy.Read, s.availability))
+	}
+	if s.Contracts != nil {
+		s.mux.HandleFunc("GET /services/{service}/interface", s.signed(policy.Read, s.serviceInterface))
 	}
 	if s.Upkeep == nil {
 		return

@@ -126,6 +126,7 @@ func (l launch) environ(slot map[string]string) []string {
 		}
 	}
 	l.schemaOf(env)
+	env["RINGFENCE_CALLER"] = l.service + "/" + l.slot.Version
 	env["RINGFENCE_INSTANCE"], env[tokenVar] = l.id, l.token
 	out := make([]string, 0, len(env))
 	for k, v := range env {

@@ -33,7 +33,7 @@ func TestEnviron(t *testing.T) {
 	got := l.environ(map[string]string{"GREETING": "hello", "PORT": "1", "LANG": "de_DE.UTF-8", tokenVar: "mine"})
 	slices.Sort(got)
 	want := []string{"ADDRESS=127.0.0.1:8001", "GREETING=hello", "HOME=/work", "LANG=de_DE.UTF-8", "LISTEN_ADDR=127.0.0.1:8001", "OFREP_ENDPOINT=http://here",
-		"PATH=" + os.Getenv("PATH"), "PORT=8001", "RINGFENCE_CONFIG=/c", "RINGFENCE_CONFIG_VERSION=c2", "RINGFENCE_INSTANCE=shop/v1@c2/2", tokenVar + "=tok",
+		"PATH=" + os.Getenv("PATH"), "PORT=8001", "RINGFENCE_CALLER=shop/v1", "RINGFENCE_CONFIG=/c", "RINGFENCE_CONFIG_VERSION=c2", "RINGFENCE_INSTANCE=shop/v1@c2/2", tokenVar + "=tok",
 		"RINGFENCE_SERVICE=shop", "RINGFENCE_VERSION=v1", "TMPDIR=/work/tmp", "TZ=Europe/Berlin"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

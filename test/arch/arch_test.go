@@ -29,12 +29,13 @@ var (
 		"objective",
 		"schema",
 		"lookout", "clientele", "upkeep",
-		"availability", "servicing"}
+		"availability", "servicing", "contract"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
 		"telemetry", "discover", "rehearsal", "accesslog", "acme",
 		"schema/postgres",
+		"contract/compat",
 		"rum"}
 )
 

@@ -22,6 +22,7 @@ type Release struct {
 	Hypothesis string                     `json:"hypothesis,omitempty" maxLength:"2000" doc:"what is expected of it"`
 	Metric     *resource.ExperimentMetric `json:"metric,omitempty" doc:"the event in which that would show"`
 	Committed  time.Time                  `json:"committed,omitzero" doc:"when the newest commit in it was made, from which lead time is measured"`
+	Interface  *Interface                 `json:"interface,omitempty" doc:"what it can be asked for"`
 	Replace    bool                       `json:"replace,omitempty" doc:"give up a rollout of another version that is in flight"`
 
 	Config        string   `json:"config,omitempty" maxLength:"63" doc:"a config of the service; empty for the one that is stable"`
@@ -33,6 +34,12 @@ type Release struct {
 	Force         bool     `json:"force,omitempty" doc:"release again what was taken back"`
 	ThroughFreeze bool     `json:"throughFreeze,omitempty" doc:"freezes do not hold it"`
 	Reason        string   `json:"reason,omitempty" maxLength:"500" doc:"why; needed for lane, force and throughFreeze"`
+}
+
+// Interface is a document that says what a version can be asked for.
+type Interface struct {
+	Format string `json:"format" enum:"openapi,protobuf" doc:"an OpenAPI 3 document, or protobuf: a source file or a FileDescriptorSet"`
+	Digest string `json:"digest" maxLength:"100" doc:"the document, put before like an artifact"`
 }
 
 // Releases are the releases of a service.
