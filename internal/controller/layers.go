@@ -143,9 +143,27 @@ func (c *Controller) Uses(ctx context.Context) ([]layer.Use, error) {
 				return nil, err
 			}
 		}
-		all = append(all, l.value.uses(state.value)...)
+		uses := l.value.uses(state.value)
+		all = append(all, append(uses, c.leftovers(l.value, uses)...)...)
 	}
 	return all, nil
+}
+
+// leftovers are versions that units still report as running, though nothing needs them any more: those that drain, and those of a unit
+// that has not heard of it yet.
+func (c *Controller) leftovers(l Live, uses []layer.Use) (left []layer.Use) {
+	for _, unit := range l.placed() {
+		status, _ := c.Fleet.Observe(unit, l.Service)
+		for _, s := range status.Slots {
+			slot, known := l.Slots[s.Version]
+			counted := func(u layer.Use) bool { return u.Version == s.Version }
+			if !known || slot.Schema == nil || s.Wanted+s.Ready+len(s.Instances) == 0 || slices.ContainsFunc(uses, counted) || slices.ContainsFunc(left, counted) {
+				continue
+			}
+			left = append(left, useOf(l.Service, slot, "leaving", "", ""))
+		}
+	}
+	return left
 }
 
 // stranded says why what ran before the rollout cannot be returned to: its schema is gone, or going.

@@ -10,7 +10,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
+	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/layer"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/store"
@@ -96,6 +98,33 @@ func TestBinariesFirstThenTheSchemaThenCleaningUp(t *testing.T) {
 			t.Errorf("forward is %s", s.To)
 		}
 	})
+}
+
+// What a unit still runs counts, whoever needs it.
+func TestWhatDrainsIsInProduction(t *testing.T) {
+	w := layered()
+	c := w.controller()
+	slot := func(v, s string) fleet.Slot {
+		return fleet.Slot{Version: v, Schema: &fleet.SlotSchema{Database: "shop", Version: s, Understands: []string{s}}, Instances: 1}
+	}
+	l := Live{Service: "shop", Units: []string{"local"}, Stable: "v2~public_02", Slots: map[string]fleet.Slot{"v2~public_02": slot("v2~public_02", "public_02"), "v2~public_01": slot("v2~public_01", "public_01")}}
+	d := fleet.Service{Name: "shop", Slots: []fleet.Slot{l.Slots["v2~public_01"], l.Slots["v2~public_02"]}}
+	for kind, v := range map[string]any{KindLive + "|shop": l, KindDesired + "|local/shop": d} {
+		body, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, name, _ := strings.Cut(kind, "|")
+		must[[]audit.Event](t)(w.Commit(t.Context(), store.Write{Puts: []store.Doc{{Kind: kind, Name: name, Body: body}}}))
+	}
+	uses := must[[]layer.Use](t)(c.Uses(t.Context()))
+	if len(uses) != 2 || uses[1].Role != "leaving" || uses[1].Schema != "public_01" {
+		t.Fatalf("%+v", uses)
+	}
+	st, _ := w.laid(t)
+	if err := st.MayComplete("02", uses, false); err == nil || !strings.Contains(err.Error(), "v2~public_01 (leaving)") {
+		t.Error(err)
+	}
 }
 
 func TestHarmHaltsWhereTheWayBackIsGone(t *testing.T) {

@@ -18,7 +18,7 @@ type Use struct {
 	Understands []string `json:"understands" doc:"the versions that it can run on"`
 	Rollout     string   `json:"rollout,omitempty" doc:"the rollout that it is part of, while that is on its way"`
 	Ring        string   `json:"ring,omitempty" doc:"the outermost ring that has it"`
-	Role        string   `json:"role" enum:"stable,new,before,standby" doc:"why it runs"`
+	Role        string   `json:"role" enum:"stable,new,before,standby,leaving" doc:"why it runs"`
 }
 
 func (u Use) String() string {
@@ -101,7 +101,7 @@ func (s State) MayComplete(name string, uses []Use, vouched bool) error {
 	switch {
 	case len(old) > 0:
 		return errs.E(errs.Conflict, "version %s of database %s is needed by %s", s.Step.Previous, s.Database, strings.Join(old, ", ")).
-			Next("Bring everyone to the new version first (ringfence release SERVICE --schema %s), and let rollouts and standbys end.", s.Step.Version)
+			Next("Bring everyone to the new version first (ringfence release SERVICE --schema %s), and let rollouts, standbys and what drains end.", s.Step.Version)
 	case len(moving) > 0:
 		return errs.E(errs.Conflict, "the last ring has not baked with version %s of database %s: %s", s.Step.Version, s.Database, strings.Join(moving, ", ")).
 			Next("Wait for the rollout to succeed: afterwards nothing goes back to %s.", s.Step.Previous)
