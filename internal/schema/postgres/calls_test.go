@@ -64,6 +64,25 @@ func (c *caller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (c *caller) was(version string) bool { _, ok := c.on.Load(version); return ok }
 
+// behindGateway starts programs as the instances of one version, with a gateway before them.
+func behindGateway(t *testing.T, callers ...*caller) *httptest.Server {
+	g := gateway.New(gateway.Options{})
+	route := fleet.Service{Name: "shop", Generation: 1, Salt: "s", Rings: []fleet.Ring{{Name: "all"}}, Exposure: []string{"v1"}, Slots: []fleet.Slot{{Version: "v1"}}}
+	if err := g.Apply(t.Context(), []fleet.Service{route}); err != nil {
+		t.Fatal(err)
+	}
+	var instances []fleet.Endpoint
+	for i, c := range callers {
+		s := httptest.NewServer(c)
+		t.Cleanup(s.Close)
+		instances = append(instances, fleet.Endpoint{Service: "shop", Version: "v1", ID: "shop/v1/" + strconv.Itoa(i), Address: s.Listener.Addr().String()})
+	}
+	g.SetEndpoints("shop", "v1", instances)
+	front := httptest.NewServer(g.Handler())
+	t.Cleanup(front.Close)
+	return front
+}
+
 // Programs that take a version for each call are served through expand and contract, without being started anew: requests are held for
 // a moment and none is lost.
 func TestCallsAreHeldNotLost(t *testing.T) {
@@ -76,21 +95,7 @@ func TestCallsAreHeldNotLost(t *testing.T) {
 	must[schema.Record](t)(e.Complete(t.Context(), "01", schema.Consent{Baked: true, AllowUnknown: true}))
 
 	eager, late := newCaller(t, address, "'public_02', 'public_01'"), newCaller(t, address, "'public_01', 'public_02'")
-	g := gateway.New(gateway.Options{})
-	route := fleet.Service{Name: "shop", Generation: 1, Salt: "s", Rings: []fleet.Ring{{Name: "all"}}, Exposure: []string{"v1"}, Slots: []fleet.Slot{{Version: "v1"}}}
-	if err := g.Apply(t.Context(), []fleet.Service{route}); err != nil {
-		t.Fatal(err)
-	}
-	var instances []fleet.Endpoint
-	for i, c := range []*caller{eager, late} {
-		s := httptest.NewServer(c)
-		t.Cleanup(s.Close)
-		instances = append(instances, fleet.Endpoint{Service: "shop", Version: "v1", ID: "shop/v1/" + strconv.Itoa(i), Address: s.Listener.Addr().String()})
-	}
-	g.SetEndpoints("shop", "v1", instances)
-	front := httptest.NewServer(g.Handler())
-	t.Cleanup(front.Close)
-
+	front := behindGateway(t, eager, late)
 	ctx, stop := context.WithCancel(t.Context())
 	var users sync.WaitGroup
 	var served, lost, longest atomic.Int64
