@@ -30,7 +30,7 @@ type Caller struct {
 	Service  string    `json:"service" doc:"unknown when it does not say so, untrusted when it is not believed, other when there are too many"`
 	Version  string    `json:"version,omitempty"`
 	Requests int64     `json:"requests" doc:"within the window"`
-	Last     time.Time `json:"last" doc:"when it was last seen, to the step of the counts"`
+	Last     time.Time `json:"last" doc:"when it last called"`
 }
 
 func (c Caller) name() string {
@@ -77,12 +77,33 @@ func (k *Keeper) Calls(ctx context.Context, service string, window time.Duration
 				sums[x] = &Call{Caller: Caller{Service: x.service, Version: x.version}, Of: x.of, Operation: x.operation}
 			}
 			sums[x].Requests += int64(math.Round(c.Requests))
-			if c.At.After(sums[x].Last) {
-				sums[x].Last = c.At
+		}
+	}
+	// Each step looks at all that was scraped in it, so that a gateway that lived in between is not missed.
+	last, err := k.Metrics.QueryRange(ctx, fmt.Sprintf("max_over_time(ringfence_call_last_seconds{service=%q}[%ds])", service, int(step.Seconds())), from, now, step)
+	if err != nil {
+		return nil, false, errs.Wrap(errs.Unavailable, err, "the metrics do not answer")
+	}
+	for _, l := range last {
+		x := key{l.Labels["version"], l.Labels["operation"], l.Labels["caller"], l.Labels["caller_version"]}
+		for _, p := range l.Points {
+			at := time.Unix(int64(p[1]), 0).UTC()
+			if at.Before(from) {
+				continue
+			}
+			if sums[x] == nil {
+				sums[x] = &Call{Caller: Caller{Service: x.service, Version: x.version}, Of: x.of, Operation: x.operation}
+			}
+			if at.After(sums[x].Last) {
+				sums[x].Last = at
 			}
 		}
 	}
 	for _, c := range sums {
+		if c.Last.IsZero() {
+			continue // it was counted, and is older than the window
+		}
+		c.Requests = max(1, c.Requests)
 		all = append(all, *c)
 	}
 	slices.SortFunc(all, func(a, b Call) int {

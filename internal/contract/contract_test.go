@@ -80,6 +80,17 @@ func (w *world) QueryRange(_ context.Context, expr string, from, _ time.Time, st
 	if strings.HasPrefix(expr, "ringfence_calls_total") {
 		return w.calls, nil
 	}
+	if strings.HasPrefix(expr, "max_over_time(ringfence_call_last_seconds") {
+		var out []Line
+		for _, l := range w.calls {
+			at := l.Points[1][0]
+			if l.Points[0][1] == l.Points[1][1] { // it did not call in this time
+				at = float64(from.Add(-time.Hour).Unix())
+			}
+			out = append(out, Line{Labels: l.Labels, Points: [][2]float64{{float64(now.Unix()), at}}})
+		}
+		return out, nil
+	}
 	at := from.Add(step)
 	if !w.measured {
 		at = from.Add(10 * step)
@@ -105,6 +116,11 @@ func TestWhatIsRefused(t *testing.T) {
 		{"somebody who does not say who", "v2", func(w *world) { w.calls = []Line{called("GET /old", "unknown", "", 0, 1, time.Minute)} }, "unknown callers called it", "interface.refused"},
 		{"who has not called for long", "v2", func(w *world) { w.calls = []Line{called("GET /old", "cart", "v3", 5, 5, 7*24*time.Hour-time.Minute)} }, "", ""},
 		{"what a version without an interface is asked for", "v2", func(w *world) { w.calls = []Line{called("", "cart", "v3", 0, 5, time.Hour)} }, "cart v3", "interface.refused"},
+		{"whose one call the counters do not show", "v2", func(w *world) {
+			w.calls = []Line{called("GET /old", "cart", "v3", 1, 1, time.Hour)}
+			w.calls[0].Points[0][1] = 0.9 // the last call is in this time
+			w.calls[0].Points[1][1] = 1
+		}, "cart v3 called it 1h0m0s ago", "interface.refused"},
 		{"it is not known", "v2", func(w *world) { w.measured = false }, "not counted over all of the last 168h", "interface.refused"},
 		{"nothing is broken", "v2", func(w *world) { w.found, w.measured = nil, false }, "", ""},
 		{"it is only warned of", "v2", func(w *world) {

@@ -37,9 +37,15 @@ type callBook struct {
 	m          *metrics
 	operations atomic.Pointer[operations]
 
-	known atomic.Pointer[map[callKey]prometheus.Counter]
+	known atomic.Pointer[map[callKey]*called]
 	mu    sync.Mutex
 	names map[string]bool
+}
+
+// called is what is counted of a pair: how often, and when last, which a restart of the gateway does not blur.
+type called struct {
+	requests prometheus.Counter
+	last     prometheus.Gauge
 }
 
 type callKey struct {
@@ -53,7 +59,7 @@ func (g *Gateway) callBook(service, version string, slots []fleet.Slot) *callBoo
 	b := g.calls[k]
 	if b == nil {
 		b = &callBook{key: k, m: g.metrics, names: map[string]bool{}}
-		b.known.Store(&map[callKey]prometheus.Counter{})
+		b.known.Store(&map[callKey]*called{})
 		g.calls[k] = b
 	}
 	var all []fleet.Operation
@@ -71,7 +77,9 @@ func (g *Gateway) forgetCalls(wanted map[versionKey]bool) {
 	maps.DeleteFunc(g.calls, func(k versionKey, _ *callBook) bool {
 		gone := !wanted[k]
 		if gone {
-			g.metrics.calls.DeletePartialMatch(prometheus.Labels{"service": k.service, "version": k.version})
+			gone := prometheus.Labels{"service": k.service, "version": k.version}
+			g.metrics.calls.DeletePartialMatch(gone)
+			g.metrics.lastCalls.DeletePartialMatch(gone)
 		}
 		return gone
 	})
@@ -85,11 +93,12 @@ func (x *exchange) countCall() {
 	if c == nil {
 		c = b.learn(k)
 	}
-	c.Inc()
+	c.requests.Inc()
+	c.last.Set(float64(x.start.Unix()))
 }
 
 // learn begins to count for a pair, or for what stands for too many.
-func (b *callBook) learn(k callKey) prometheus.Counter {
+func (b *callBook) learn(k callKey) *called {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	known := *b.known.Load()
@@ -101,7 +110,8 @@ func (b *callBook) learn(k callKey) prometheus.Counter {
 	}
 	k.caller = strings.Clone(k.caller) // it is part of the request, which goes
 	service, version, _ := strings.Cut(k.caller, "/")
-	c := b.m.calls.WithLabelValues(b.key.service, b.key.version, k.operation, service, version, b.m.unit)
+	labels := []string{b.key.service, b.key.version, k.operation, service, version, b.m.unit}
+	c := &called{b.m.calls.WithLabelValues(labels...), b.m.lastCalls.WithLabelValues(labels...)}
 	more := maps.Clone(known)
 	more[k] = c
 	b.names[k.caller] = true

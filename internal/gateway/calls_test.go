@@ -119,6 +119,9 @@ func TestWhoCallsIsCounted(t *testing.T) {
 			t.Errorf("%+v: counted %g", tc, got)
 		}
 	}
+	if at := testutil.ToFloat64(g.metrics.lastCalls.WithLabelValues("shop", "v1", "other", "cart", "v3", "local")); time.Since(time.Unix(int64(at), 0)).Abs() > time.Hour {
+		t.Errorf("last called at %g", at)
+	}
 	if h := ask("127.0.0.1:4", "/old", nil); h.Get("Deprecation") != "@1772323200" || h.Get("Sunset") != "Mon, 01 Mar 2027 00:00:00 GMT" {
 		t.Errorf("%v", h)
 	}
@@ -134,13 +137,13 @@ func TestCallersAreBounded(t *testing.T) {
 	g := New(Options{})
 	b := g.callBook("shop", "v1", []fleet.Slot{{Version: "v1", Operations: named("GET /a", "GET /b")}})
 	for i := range 5000 {
-		b.learn(callKey{"GET /a", fmt.Sprintf("s%d/v1", i)}).Inc()
+		b.learn(callKey{"GET /a", fmt.Sprintf("s%d/v1", i)}).requests.Inc()
 	}
 	if n := testutil.CollectAndCount(g.metrics.calls); n > mostCallers+1 {
 		t.Errorf("%d series for one operation", n)
 	}
 	for i := range 5000 {
-		b.learn(callKey{fmt.Sprint("GET /", i), "s1/v1"}).Inc()
+		b.learn(callKey{fmt.Sprint("GET /", i), "s1/v1"}).requests.Inc()
 	}
 	if n := testutil.CollectAndCount(g.metrics.calls); n > mostCalls+5000 { // what names operations is the interface, which is bounded itself
 		t.Errorf("%d series", n)

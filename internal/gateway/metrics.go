@@ -25,6 +25,7 @@ type metrics struct {
 	shed      *prometheus.CounterVec
 	ejections *prometheus.CounterVec
 	calls     *prometheus.CounterVec
+	lastCalls *prometheus.GaugeVec
 	notes     notes
 }
 
@@ -59,10 +60,14 @@ func newMetrics(reg *prometheus.Registry, unit string, g *Gateway) *metrics {
 	m.ejections = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ringfence_gateway_ejections_total", Help: "How often an instance was left out for a while because it failed requests and others did not.",
 	}, []string{"service", "version"})
+	pair := []string{"service", "version", "operation", "caller", "caller_version", "unit"}
 	m.calls = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ringfence_calls_total", Help: "Requests by who asked for what: the caller's service and version, and the operation of the called version's interface.",
-	}, []string{"service", "version", "operation", "caller", "caller_version", "unit"})
-	reg.MustRegister(m.calls, m.shed, m.ejections, m.refusals, m.requests, m.slow, m.failures, m.seconds, &gauges{g})
+	}, pair)
+	m.lastCalls = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "ringfence_call_last_seconds", Help: "When a caller last asked for an operation, in seconds since 1970.",
+	}, pair)
+	reg.MustRegister(m.lastCalls, m.calls, m.shed, m.ejections, m.refusals, m.requests, m.slow, m.failures, m.seconds, &gauges{g})
 	return m
 }
 
