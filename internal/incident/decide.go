@@ -217,6 +217,9 @@ func (s State) learn(a Ask, e Event) ([]Event, error) {
 		if l.Lucky == "" {
 			l.Lucky = was.Lucky
 		}
+		if l.Well == was.Well && l.Badly == was.Badly && l.Lucky == was.Lucky {
+			return nil, nil
+		}
 	}
 	l.By, l.At = e.Actor, e.Time
 	e.Type, e.Learned = EvLearned, &l
@@ -253,6 +256,10 @@ func (s State) action(a Ask, e Event) ([]Event, error) {
 		if next == was {
 			return nil, nil
 		}
+	case slices.ContainsFunc(s.Actions, func(o Action) bool {
+		return o.Done.IsZero() && o.Text == next.Text && o.Owner == next.Owner && o.Due.Equal(next.Due)
+	}):
+		return nil, nil // it was sent twice
 	case len(s.Actions) >= maxActions:
 		return nil, errs.E(errs.Invalid, "%s has %d action items, expected at most that many", s.ID, maxActions)
 	default:
@@ -288,6 +295,7 @@ type Item struct {
 	Done bool   `json:"done"`
 	Text string `json:"text" doc:"what is wanted"`
 	How  string `json:"how,omitempty" doc:"a command that does it"`
+	Verb Verb   `json:"verb,omitempty" doc:"what is asked of the incident for it"`
 }
 
 // WantsPostmortem reports whether a severity wants a postmortem.
@@ -299,14 +307,14 @@ func (s State) Checklist() []Item {
 		return "ringfence incident " + fmt.Sprintf(format, args...)
 	}
 	list := []Item{
-		{!s.Live(), "it is mitigated", cmd("mitigate %s", s.ID)},
-		{!s.Impact.Start.IsZero() && !s.Impact.End.IsZero(), "start and end of the impact are known", cmd("impact %s --start … --end …", s.ID)},
-		{s.Cause != nil, "the cause is confirmed, or named unknown", cmd("cause %s …", s.ID)},
-		{!s.Phase.Before(Resolved), "it is resolved", cmd("resolve %s", s.ID)},
+		{!s.Live(), "it is mitigated", cmd("mitigate %s", s.ID), Mitigate},
+		{!s.Impact.Start.IsZero() && !s.Impact.End.IsZero(), "start and end of the impact are known", cmd("impact %s --start … --end …", s.ID), Measure},
+		{s.Cause != nil, "the cause is confirmed, or named unknown", cmd("cause %s …", s.ID), Blame},
+		{!s.Phase.Before(Resolved), "it is resolved", cmd("resolve %s", s.ID), Resolve},
 	}
 	if WantsPostmortem(s.Severity) {
-		list = append(list, Item{s.Learned != nil, fmt.Sprintf("severity %d wants a postmortem: what went well and what did not", s.Severity), cmd("postmortem %s --well … --badly …", s.ID)},
-			Item{len(s.Actions) > 0, "there is an action item", cmd("action add %s … --owner … --due …", s.ID)})
+		list = append(list, Item{s.Learned != nil, fmt.Sprintf("severity %d wants a postmortem: what went well and what did not", s.Severity), cmd("postmortem %s --well … --badly …", s.ID), Learn},
+			Item{len(s.Actions) > 0, "there is an action item", cmd("action add %s … --owner … --due …", s.ID), Act})
 	}
 	var without []string
 	for _, a := range s.Actions {
@@ -318,5 +326,5 @@ func (s State) Checklist() []Item {
 	if len(without) > 0 {
 		text += " (not so: " + strings.Join(without, ", ") + ")"
 	}
-	return append(list, Item{len(without) == 0, text, cmd("action edit %s NUMBER --owner … --due …", s.ID)})
+	return append(list, Item{len(without) == 0, text, cmd("action edit %s NUMBER --owner … --due …", s.ID), Act})
 }

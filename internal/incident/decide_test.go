@@ -191,3 +191,25 @@ func TestSignals(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestWhatIsSentTwiceIsOneThing(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := State{ID: "inc-1", Phase: Mitigated}
+	for _, a := range []Ask{
+		{Verb: Learn, Actor: "user:ann", Learned: &Learned{Well: "it was seen"}},
+		{Verb: Act, Actor: "user:ann", Action: &Action{Text: "test it", Owner: "bob", Due: now.AddDate(0, 0, 7)}},
+	} {
+		first, err := Decide(s, a, now)
+		if err != nil || len(first) != 1 {
+			t.Fatalf("%s: %v, %v", a.Verb, first, err)
+		}
+		s = FoldAll(s, first)
+		if again, err := Decide(s, a, now.Add(time.Second)); err != nil || len(again) != 0 {
+			t.Errorf("%s again: %v, %v", a.Verb, again, err)
+		}
+	}
+	a := Ask{Verb: Act, Actor: "user:ann", Action: &Action{Text: "test it", Owner: "ann", Due: now.AddDate(0, 0, 7)}}
+	if more, err := Decide(s, a, now); err != nil || len(more) != 1 {
+		t.Errorf("the same for somebody else: %v, %v", more, err)
+	}
+}

@@ -86,6 +86,12 @@ func impactWords(s State, d Dossier) string {
 	if s.Impact.Text != "" {
 		parts = append(parts, text(s.Impact.Text))
 	}
+	return strings.Join(append(parts, plain(strings.Join(s.ImpactSaid(d.Users), " "))), " ")
+}
+
+// ImpactSaid says in sentences from when to when users were hurt, where that was seen first, and how many got what hurt when that is known.
+func (s State) ImpactSaid(users int64) []string {
+	var parts []string
 	switch i := s.Impact; {
 	case i.Start.IsZero():
 		parts = append(parts, "When it began is not known.")
@@ -95,12 +101,12 @@ func impactWords(s State, d Dossier) string {
 		parts = append(parts, fmt.Sprintf("From %s to %s, %s, as the %s says.", clock(i.Start), clock(i.End), Span(i.End.Sub(i.Start)), source(i.Source)))
 	}
 	if s.Impact.Where != "" {
-		parts = append(parts, "It was seen first in "+plain(s.Impact.Where)+".")
+		parts = append(parts, "It was seen first in "+s.Impact.Where+".")
 	}
-	if d.Users > 0 {
-		parts = append(parts, fmt.Sprintf("%s users got what hurt.", Number(float64(d.Users))))
+	if users > 0 {
+		parts = append(parts, fmt.Sprintf("%s users got what hurt.", Number(float64(users))))
 	}
-	return strings.Join(parts, " ")
+	return parts
 }
 
 func source(s string) string {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -36,9 +37,25 @@ func (s *Server) incidentDeed(d incidentDeedOf) deed {
 		},
 		do: func(r *http.Request, v *visit, reason string) error {
 			_, err := s.Incidents.Do(r.Context(), r.PathValue("incident"), incident.Ask{Verb: d.verb, Actor: v.Who.Actor(), Text: reason})
-			return err
+			return onThePage(d.verb, err)
 		},
 	}
+}
+
+// onThePage says what to do next where it is done in a browser.
+func onThePage(verb incident.Verb, err error) error {
+	var e *errs.Error
+	if !errors.As(err, &e) || e.Kind != errs.Conflict {
+		return err
+	}
+	hint := map[incident.Verb]string{
+		incident.Resolve: "What is left stands under “Until it is closed”. When an alert still fires, wait until it is over, or say here why that does not matter.",
+		incident.Close:   "What is left stands under “Until it is closed”, with a form at each point.",
+	}[verb]
+	if hint == "" {
+		return err
+	}
+	return errs.E(e.Kind, "%s", e.Error()).Next("%s", hint)
 }
 
 // remedyIncident takes back what is suspected: the remedy that the button names, which is asked for again.
@@ -81,33 +98,6 @@ func firstOf(all ...string) string {
 		}
 	}
 	return ""
-}
-
-const unknownCause = "unknown: the reason says what was looked at"
-
-// blameIncident confirms a cause.
-func (s *Server) blameIncident() deed {
-	return deed{
-		ask: func(r *http.Request, _ *visit) (question, error) {
-			view, err := s.Incidents.View(r.Context(), r.PathValue("incident"))
-			q := question{Ask: "What was the cause of " + view.Incident.ID + "?", Text: "It stands in the postmortem, with where the ranking had it.", Button: "Confirm", Choose: "Cause", Back: "/incidents/" + view.Incident.ID}
-			for _, c := range view.Causes.Candidates {
-				if c.Kind != incident.Other {
-					q.Choices = append(q.Choices, c.Ref)
-				}
-			}
-			q.Choices = append(q.Choices, unknownCause)
-			return q, err
-		},
-		do: func(r *http.Request, v *visit, reason string) error {
-			c := incident.Cause{Ref: r.PostFormValue("choice"), Text: reason}
-			if c.Ref == unknownCause {
-				c.Ref, c.Unknown = "", true
-			}
-			_, err := s.Incidents.Do(r.Context(), r.PathValue("incident"), incident.Ask{Verb: incident.Blame, Actor: v.Who.Actor(), Cause: &c})
-			return err
-		},
-	}
 }
 
 const noService = "none"

@@ -51,10 +51,16 @@ func (s *Server) incidentRoutes() {
 	s.mux.HandleFunc("GET /incidents/trends/series", s.signed(policy.Read, s.trendSeries))
 	s.mux.HandleFunc("GET /incidents/{incident}", s.signed(policy.Read, s.incident))
 	s.mux.HandleFunc("GET /incidents/{incident}/series", s.signed(policy.Read, s.incidentSeries))
-	s.mux.HandleFunc("GET /incidents/{incident}/postmortem.md", s.signed(policy.Read, s.incidentPostmortem))
+	s.mux.HandleFunc("GET /incidents/{incident}/postmortem", s.signed(policy.Read, s.postmortem))
+	s.mux.HandleFunc("GET /incidents/{incident}/postmortem.md", s.signed(policy.Read, s.postmortemFile))
 	s.deed("/incidents/open", s.openIncident())
 	s.deed("/incidents/{incident}/remedy", s.remedyIncident())
-	s.deed("/incidents/{incident}/cause", s.blameIncident())
+	s.enter("/incidents/{incident}/impact", impactSlip)
+	s.enter("/incidents/{incident}/cause", causeSlip)
+	s.enter("/incidents/{incident}/learn", learnSlip)
+	s.enter("/incidents/{incident}/action", actionSlip)
+	s.enter("/incidents/{incident}/action/{item}", actionSlip)
+	s.deed("/incidents/{incident}/action/{item}/done", s.doneAction())
 	for _, d := range incidentDeeds {
 		s.deed("/incidents/{incident}/"+string(d.verb), s.incidentDeed(d))
 	}
@@ -152,7 +158,11 @@ type incidentPage struct {
 	Split    []splitRow
 	Buttons  []incidentButton
 	Chart    bool
-	People   []string
+	Steps    []closingStep
+	Closable bool
+	Items    []itemRow // action items
+	Add      *slip
+	People   []string // who could own one
 }
 
 // incidentButton is something that a person can do with the incident.
@@ -189,6 +199,9 @@ func (s *Server) incident(w http.ResponseWriter, r *http.Request, v *visit) erro
 	}
 	p.Split = splitOf(view.Causes.Parts)
 	slices.Reverse(p.View.Timeline)
+	if err := s.closing(r, p); err != nil {
+		return err
+	}
 	return s.show(w, r, http.StatusOK, "incident", p)
 }
 
@@ -245,7 +258,6 @@ func buttonsOf(s incident.State) []incidentButton {
 	}
 	if s.Phase != incident.Closed {
 		add(incident.Update, "Tell everyone", "t", false)
-		add(incident.Blame, "Name the cause", "c", false)
 	}
 	add(incident.Note, "Note", "n", false)
 	if !s.Live() {
@@ -311,16 +323,6 @@ func markTone(e incident.Entry) string {
 		return "calm"
 	}
 	return ""
-}
-
-func (s *Server) incidentPostmortem(w http.ResponseWriter, r *http.Request, _ *visit) error {
-	doc, err := s.Incidents.Postmortem(r.Context(), r.PathValue("incident"))
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, err = w.Write([]byte(doc))
-	return err
 }
 
 // trendRow is one span of time.

@@ -26,9 +26,17 @@
   // pointer that is pressed (the click would be lost), or while a question is asked; what was opened stays open.
   var topic = doc.body.dataset.live, source = null, busy = false, again = false, opened = [], pressed = 0, asking = 0;
   var here = location.pathname + location.search;
+  // Somebody writes in a form of the page: it has the focus, or something in it that is not sent yet.
+  function writing() {
+    return Array.from(doc.querySelectorAll("#live details.entry[open]")).some(function (d) {
+      return d.contains(doc.activeElement) || d.querySelector(".alert") || Array.from(d.querySelectorAll("input, textarea, select")).some(function (f) {
+        return f.tagName === "SELECT" ? !f.options[f.selectedIndex].defaultSelected && f.selectedIndex > 0 : f.value !== f.defaultValue;
+      });
+    });
+  }
   function quietly() {
     var s = getSelection();
-    return !asking && Date.now() - pressed > 3000 && !doc.querySelector("dialog[open]") && (!s || s.isCollapsed || !$("live").contains(s.anchorNode));
+    return !asking && !writing() && Date.now() - pressed > 3000 && !doc.querySelector("dialog[open]") && (!s || s.isCollapsed || !$("live").contains(s.anchorNode));
   }
   function refresh() {
     if (busy || !quietly()) { again = true; return; }
@@ -67,6 +75,7 @@
       return;
     }
     if ($("ask") && $("ask").open) htmx.process($("ask-body")); // a question that is asked again
+    doc.querySelectorAll("#live details.entry[open]").forEach(function (d) { htmx.process(d); }); // a form that is, too
     if (e.detail.target.id !== "live") return;
     htmx.process(e.detail.target); // else what is pressed at once leads away from the page
     opened.forEach(function (id) { var d = id && $(id); if (d) d.open = true; });
@@ -101,13 +110,43 @@
     said = text;
   }
 
+  // Forms of the page: the first field is ready when one is opened, and it is closed when it is done with.
+  function fold(d) {
+    d.querySelector("form").reset();
+    var trouble = d.querySelector(".alert");
+    if (trouble) trouble.remove();
+    d.open = false;
+    d.querySelector("summary").focus();
+    refresh();
+  }
+  doc.addEventListener("click", function (e) {
+    var s = e.target.closest("details.entry > summary"), to = e.target.closest('a[href^="#do-"]'), cancel = e.target.closest("details.entry [data-fold]");
+    if (cancel) { e.preventDefault(); fold(cancel.closest("details.entry")); return; }
+    var d = s ? s.parentNode : to && doc.querySelector(to.getAttribute("href"));
+    if (!d) return;
+    if (to) { e.preventDefault(); d.open = true; }
+    setTimeout(function () {
+      var f = d.open && d.querySelector("input:not([type=hidden]), textarea, select");
+      if (f) { f.focus({ preventScroll: true }); d.scrollIntoView({ block: "nearest" }); } else if (again) refresh();
+    }, 0);
+  });
+  doc.addEventListener("keydown", function (e) {
+    var d = e.key === "Escape" && e.target.closest && e.target.closest("details.entry[open]");
+    if (d) fold(d);
+  });
+  doc.addEventListener("focusout", function () { if (again) setTimeout(function () { if (again) refresh(); }, 50); });
+  doc.addEventListener("done", function (e) {
+    var d = e.target.closest && e.target.closest("details.entry");
+    if (d) fold(d);
+  });
+
   // Dialogs.
   doc.addEventListener("click", function (e) {
     var open = e.target.closest("[data-open]"), close = e.target.closest("[data-close]");
     if (open) $(open.dataset.open).showModal();
     if (close && close.closest("dialog")) { e.preventDefault(); close.closest("dialog").close(); }
   });
-  doc.addEventListener("done", function () { $("ask").close(); });
+  doc.addEventListener("done", function () { if ($("ask").open) $("ask").close(); });
   doc.querySelectorAll("dialog").forEach(function (d) {
     d.addEventListener("close", function () { if (again) refresh(); });
     d.addEventListener("click", function (e) { if (e.target === d) d.close(); });
