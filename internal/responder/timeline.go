@@ -227,6 +227,12 @@ func ofIncident(ev audit.Event, by string) string {
 	case incident.EvLearned:
 		return by + " wrote the postmortem"
 	case incident.EvAction:
+		switch a := e.Action; {
+		case a != nil && !a.Done.IsZero():
+			return by + " ticked off an action item: " + e.Text
+		case a != nil && !a.Made.Equal(ev.Time):
+			return by + " changed an action item: " + e.Text
+		}
 		return by + " set an action item: " + e.Text
 	case incident.EvClosed:
 		return by + " closed it"

@@ -135,10 +135,6 @@
     if (d) fold(d);
   });
   doc.addEventListener("focusout", function () { if (again) setTimeout(function () { if (again) refresh(); }, 50); });
-  doc.addEventListener("done", function (e) {
-    var d = e.target.closest && e.target.closest("details.entry");
-    if (d) fold(d);
-  });
 
   // Dialogs.
   doc.addEventListener("click", function (e) {
@@ -146,7 +142,12 @@
     if (open) $(open.dataset.open).showModal();
     if (close && close.closest("dialog")) { e.preventDefault(); close.closest("dialog").close(); }
   });
-  doc.addEventListener("done", function () { if ($("ask").open) $("ask").close(); });
+  doc.addEventListener("done", function (e) {
+    var d = e.target.closest("details.entry"), back = e.target.querySelector("[data-close], [data-fold]");
+    if ($("ask").open) $("ask").close();
+    else if (d) fold(d);
+    else if (back) location.href = back.href; // a question that is a page by itself
+  });
   doc.querySelectorAll("dialog").forEach(function (d) {
     d.addEventListener("close", function () { if (again) refresh(); });
     d.addEventListener("click", function (e) { if (e.target === d) d.close(); });
