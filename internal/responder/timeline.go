@@ -228,9 +228,9 @@ func ofIncident(ev audit.Event, by string) string {
 		return by + " wrote the postmortem"
 	case incident.EvAction:
 		switch a := e.Action; {
-		case a != nil && !a.Done.IsZero():
+		case a != nil && ev.Time.Sub(a.Done).Abs() < time.Second: // both are of the same decision, but not kept as finely
 			return by + " ticked off an action item: " + e.Text
-		case a != nil && !a.Made.Equal(ev.Time):
+		case a != nil && ev.Time.Sub(a.Made).Abs() >= time.Second:
 			return by + " changed an action item: " + e.Text
 		}
 		return by + " set an action item: " + e.Text

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -12,6 +13,7 @@ type closingStep struct {
 	incident.Item
 	Entry  *slip
 	Button *incidentButton
+	To     string // the id of a form further down that does it
 }
 
 // itemRow is an action item.
@@ -45,6 +47,8 @@ func (s *Server) closing(r *http.Request, p *incidentPage) error {
 			step.Entry, err = form(causeSlip)
 		case it.Verb == incident.Learn && p.May():
 			step.Entry, err = form(learnSlip)
+		case it.Verb == incident.Act && p.May() && !it.Done:
+			step.To = lackingItem(st)
 		}
 		if err != nil {
 			return err
@@ -60,6 +64,16 @@ func (s *Server) closing(r *http.Request, p *incidentPage) error {
 		p.People, err = s.namesOf(r.Context(), p.visit)
 	}
 	return err
+}
+
+// lackingItem is the id of the form of the first open action item without an owner or a date; of a new one when there is none.
+func lackingItem(st incident.State) string {
+	for _, a := range st.Actions {
+		if a.Done.IsZero() && (a.Owner == "" || a.Due.IsZero()) {
+			return fmt.Sprint("do-action-", a.Number)
+		}
+	}
+	return "do-action"
 }
 
 // items are the action items as they stand.
