@@ -296,7 +296,10 @@ func refText(v any) string {
 	case map[string]any:
 		return "[object Object]"
 	}
-	raw, _ := json.Marshal(v) // encoding/json writes numbers as JavaScript does
+	if v == 0.0 {
+		return "0" // also minus zero, which encoding/json writes with its sign and JavaScript does not
+	}
+	raw, _ := json.Marshal(v) // encoding/json writes other numbers as JavaScript does
 	return string(raw)
 }
 

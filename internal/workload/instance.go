@@ -388,9 +388,10 @@ func (i *instance) end(ctx context.Context) {
 func (i *instance) drain(ctx context.Context, ep fleet.Endpoint, limit time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	exited := i.proc.exited // the process may be gone, and this still wait for its turn
 	go func() {
 		select {
-		case <-i.proc.exited:
+		case <-exited:
 			cancel()
 		case <-ctx.Done():
 		}
