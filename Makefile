@@ -40,7 +40,7 @@ check: assets ## gofmt, vet, staticcheck, architecture rules, unit tests
 	@$(RACE) $(GO) test -p 3 -short $(if $(RACE),-race) $$($(GO) list ./internal/... | grep -v $(foreach p,$(ALONE),-e '/$(notdir $(p))$$'))
 
 test: build tools bin/prometheus ## everything but the slow suites; the demo alone, as it promises times
-	@$(GO) test $$($(GO) list ./... | grep -v /test/demo)
+	@$(GO) test -timeout 30m $$($(GO) list ./... | grep -v /test/demo)
 	@$(GO) test ./test/demo
 	@$(MAKE) --no-print-directory test-openfeature
 
