@@ -257,7 +257,7 @@ func closeIt(r *rig, id string) {
 	set("impact-start", "2030-01-01T00:00:01")
 	r.do(press("#do-impact button.main"))
 	r.sees("what is wrong, at the form", `document.querySelector("#do-impact[open] .alert").textContent.includes("expected times until now")`)
-	r.complaints() // the browser notes that it was refused
+	r.complaints()                                                  // the browser notes that it was refused
 	now := time.Now().UTC().Truncate(time.Minute).Add(-time.Second) // the browser leaves out seconds that are none
 	set("impact-start", now.Add(-time.Minute).Format("2006-01-02T15:04:05"))
 	set("impact-end", now.Format("2006-01-02T15:04:05"))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,8 +49,7 @@ func Start(programs, data string, env []string, flags ...string) (*Up, error) {
 	args := append([]string{"up", "--data", data}, append(ports, flags...)...)
 	u.cmd = exec.Command(filepath.Join(programs, "ringfence"), args...)
 	u.cmd.Env, u.cmd.Stdout, u.cmd.Stderr = env, log, log
-	u.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := u.cmd.Start(); err != nil {
+	if err := Launch(u.cmd); err != nil {
 		return nil, err
 	}
 	if err := u.await(); err != nil {
@@ -57,6 +57,19 @@ func Start(programs, data string, env []string, flags ...string) (*Up, error) {
 		return nil, fmt.Errorf("%w\n%s", err, u.Logs())
 	}
 	return u, nil
+}
+
+// Launch starts a program in a group of its own that is told to end when this test's process dies. The kernel takes the death of the thread that
+// started it for that, so this thread does nothing else and stays.
+func Launch(cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		started <- cmd.Start()
+		select {}
+	}()
+	return <-started
 }
 
 func (u *Up) await() error {

@@ -92,8 +92,7 @@ func (r *rig) join(unit string) {
 	cmd := exec.Command(filepath.Join(programs, "ringfence"), "dataplane", "--data", data, "--unit", unit, "--server", r.up.API, "--token-file",
 		filepath.Join(r.up.Data, access.DataPlaneFile), "--gateway", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--flags", "127.0.0.1:0", "--stop-instances")
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
+	if err := sandbox.Launch(cmd); err != nil {
 		r.Fatal(err)
 	}
 	r.Cleanup(func() {
