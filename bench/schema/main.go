@@ -41,7 +41,7 @@ func run(ctx context.Context, c config) error {
 	if bin == "" {
 		return fmt.Errorf("PostgreSQL is not installed: no initdb and postgres in PATH or /usr/lib/postgresql/*/bin")
 	}
-	server, err := pgtest.Start(bin, true)
+	server, err := pgtest.Start(bin, true, "shared_buffers=1GB") // a server of a table as large has memory for it
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 type Options struct {
 	LockTimeout    time.Duration // how long programs may be held up by a wait for locks; 200 ms
 	Wait           time.Duration // how long locks, and an end of long transactions and of lag, are waited for; 10 minutes
-	Batch          time.Duration // what a batch of a fill shall take; 25 ms
+	Batch          time.Duration // what a batch of a fill shall take; 50 ms
 	Rate           float64       // rows a second at most; no limit
 	MaxLag         time.Duration // of replicas, beyond which fills pause; 10 s
 	MaxTransaction time.Duration // age of a transaction beyond which locks are not asked for; 5 s
@@ -32,7 +32,7 @@ func (o Options) withDefaults() Options {
 	}
 	or(&o.LockTimeout, 200*time.Millisecond)
 	or(&o.Wait, 10*time.Minute)
-	or(&o.Batch, 25*time.Millisecond)
+	or(&o.Batch, 50*time.Millisecond)
 	or(&o.MaxLag, 10*time.Second)
 	or(&o.MaxTransaction, 5*time.Second)
 	if o.Report == nil {

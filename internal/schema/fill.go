@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	feel  = 50 * time.Millisecond // how often the database is asked how it fares
-	every = time.Second           // how often progress is told
+	feel = 50 * time.Millisecond // how often the database is asked how it fares
+	tell = time.Second           // how often progress is told
 )
 
 // filling is a fill that goes on: who fills, and who asks the database meanwhile how it fares.
@@ -107,7 +107,7 @@ func (e *Engine) fill(ctx context.Context, lease Lease, r *Record, s ddl.Step) e
 		}
 		now := e.now()
 		r.Filled.Took = took + now.Sub(begin)
-		if now.Sub(told) >= every {
+		if now.Sub(told) >= tell {
 			told = now
 			e.report(*r, s, r.Filled, "")
 		}

@@ -26,13 +26,14 @@ const (
 
 // Server is a private PostgreSQL.
 type Server struct {
-	bin     string
-	folder  string
-	durable bool
-	cred    *syscall.Credential
-	process *os.Process
-	exited  chan struct{}
-	log     bytes.Buffer
+	bin      string
+	folder   string
+	durable  bool
+	settings []string
+	cred     *syscall.Credential
+	process  *os.Process
+	exited   chan struct{}
+	log      bytes.Buffer
 }
 
 // Binaries is the folder of PostgreSQL's programs, empty when there is none; tests want NeedBinaries.
@@ -59,9 +60,10 @@ func majorOf(bin string) int {
 	return n
 }
 
-// Start makes and starts a server from the programs in bin and returns when it answers. Most tests want URL.
-func Start(bin string, durable bool) (*Server, error) {
-	s := &Server{bin: bin, durable: durable}
+// Start makes and starts a server from the programs in bin and returns when it answers, with settings such as
+// shared_buffers=1GB beside those of a small server. Most tests want URL.
+func Start(bin string, durable bool, settings ...string) (*Server, error) {
+	s := &Server{bin: bin, durable: durable, settings: settings}
 	if err := s.initialise(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.folder))
 	}
@@ -120,6 +122,9 @@ func (s *Server) Launch() error {
 	args := []string{"-D", s.data(), "-k", s.folder, "-c", "listen_addresses=", "-c", "shared_buffers=32MB", "-c", "max_connections=60", "-c", "log_min_messages=fatal"}
 	if !s.durable {
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off")
+	}
+	for _, setting := range s.settings {
+		args = append(args, "-c", setting)
 	}
 	cmd := s.command(context.Background(), "postgres", args...)
 	s.log.Reset()
