@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"syscall"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func TestFirstTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := access.Tokens{Store: s}.SignIn(ctx, token)
-		if err != nil || got != want {
+		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, %v", file, got, err)
 		}
 		docs, err := s.List(ctx, store.Page{Kind: access.KindToken})

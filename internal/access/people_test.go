@@ -3,6 +3,7 @@ package access_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,7 @@ func TestAPersonsToken(t *testing.T) {
 	if err != nil || made.ID() == "" {
 		t.Fatal(made, err)
 	}
-	if who, err := tokens.SignIn(ctx, secret); err != nil || who != (policy.Principal{Name: "ann", Role: policy.Operator}) {
+	if who, err := tokens.SignIn(ctx, secret); err != nil || !reflect.DeepEqual(who, policy.Principal{Name: "ann", Role: policy.Operator}) {
 		t.Fatal(who, err)
 	}
 	if _, _, err := tokens.Create(ctx, "user:admin", "ann", policy.Admin, now); !errs.Is(err, errs.Conflict) {

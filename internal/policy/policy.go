@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ringfence/ringfence/internal/errs"
 )
@@ -51,11 +52,18 @@ var granted = map[Role][]Action{
 	Client:    {Send},
 }
 
-// Principal is someone who has signed in.
+// Principal is someone who has signed in. The zero one is nobody.
 type Principal struct {
-	Name string `json:"name" doc:"name of the token"`
-	Role Role   `json:"role" enum:"admin,operator,viewer,prober,alerter,dataplane" doc:"what it is trusted with"`
+	Name          string    `json:"name" doc:"name of the token, or of whom the issuer knows"`
+	Role          Role      `json:"role" enum:"admin,operator,viewer,prober,alerter,dataplane" doc:"what it is trusted with"`
+	Groups        []string  `json:"groups,omitempty" doc:"what it belongs to, as its issuer says"`
+	Via           string    `json:"via,omitempty" doc:"how it signed in: token, oidc, passkey or exchange"`
+	Authenticated time.Time `json:"authenticated,omitzero" doc:"when it last proved who it is; not known of a token"`
+	Strong        bool      `json:"strong,omitempty" doc:"whether it proved that by more than a secret that can be passed on: a passkey, or a second factor"`
 }
+
+// Nobody says whether p has not signed in.
+func (p Principal) Nobody() bool { return p.Name == "" && p.Role == "" }
 
 // Actor is the principal as it stands in events.
 func (p Principal) Actor() string {
@@ -70,7 +78,7 @@ func Allow(p Principal, a Action) error {
 	switch {
 	case a == Anyone:
 		return nil
-	case p == Principal{}:
+	case p.Nobody():
 		return errs.E(errs.Denied, "not signed in").Next("Send a token: Authorization: Bearer rf_…")
 	case slices.Contains(granted[p.Role], a):
 		return nil
