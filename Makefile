@@ -80,6 +80,9 @@ bench-swap: build ## requests lost in 100 switches of a version, beside kamal-pr
 h2spec: ## the gateway against summerwind/h2spec, in clear and within TLS
 	@$(GO) run ./test/h2spec
 
+sigstore: build ## artifact verify against the cases of a checkout of sigstore-conformance: make sigstore DIR=…
+	@$(GO) run ./test/sigstore -checkout $(abspath $(DIR))
+
 bench-flags: ## flag evaluation beside flagd's, GO Feature Flag's and LaunchDarkly's, and random definitions against flagd for a minute
 	@cd bench/flags && $(GO) run . -bench && $(GO) run . -for 60s
 
@@ -124,4 +127,4 @@ deps: build ## direct dependencies, modules, binary size
 clean: ## remove what was built
 	@rm -rf bin $(VENDOR)
 
-.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm upgrade-proof fuzz schema-proof bench bench-gateway bench-swap soak h2spec bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean
+.PHONY: help assets build demo drill-detect tools check test test-openfeature testbed storm upgrade-proof fuzz schema-proof bench bench-gateway bench-swap soak h2spec sigstore bench-flags bench-ofrep prometheus bench-monitor compliance bench-streams bench-controller bench-track verdict-table experiment-table deps clean

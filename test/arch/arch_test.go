@@ -23,7 +23,8 @@ var (
 		"synthetic",
 		"slo",
 		"ddl", "account",
-		"layer", "lull", "rulebook", "scale", "strict"}
+		"layer", "lull", "rulebook", "scale", "strict",
+		"supply"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager", "responder",
 		"probing", "ship", "outcome",
 		"objective",
@@ -36,6 +37,7 @@ var (
 		"telemetry", "discover", "rehearsal", "accesslog", "acme",
 		"schema/postgres",
 		"contract/compat",
+		"attest",
 		"rum"}
 )
 
