@@ -55,7 +55,21 @@ func (w Write) Check() error {
 			return err
 		}
 	}
-	return nil
+	return w.checkForget()
+}
+
+// checkForget refuses to remove content without an event that says so: verification would find it missing.
+func (w Write) checkForget() error {
+	if w.Forget == 0 {
+		return nil
+	}
+	for _, e := range w.Events {
+		var p audit.Pruned
+		if e.Type == audit.EventPruned && json.Unmarshal(e.Data, &p) == nil && p.Through == w.Forget {
+			return nil
+		}
+	}
+	return errs.E(errs.Invalid, "the content of events up to %d cannot be removed: expected an event %s that says so", w.Forget, audit.EventPruned)
 }
 
 // Size counts the bytes of all bodies and data.
@@ -169,6 +183,12 @@ func (q EventQuery) Check() (EventQuery, error) {
 	err := checkText("subject", q.Subject, 0, MaxField)
 	if err == nil {
 		err = checkText("type", q.Type, 0, MaxName)
+	}
+	if err == nil {
+		err = checkText("actor", q.Actor, 0, MaxField)
+	}
+	if err == nil && (!q.Since.IsZero() && !storable(q.Since) || !q.Until.IsZero() && !storable(q.Until)) {
+		err = errs.E(errs.Invalid, "events from %v to %v: expected years from 0 to 9999", q.Since, q.Until)
 	}
 	if err == nil {
 		q.Limit, err = checkLimit(q.Limit)

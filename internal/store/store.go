@@ -21,6 +21,7 @@ type Write struct {
 	Puts    []Doc         // Rev is the revision that is replaced; 0 creates
 	Deletes []Doc         // Kind, Name and the Rev that is deleted
 	Events  []audit.Event // unsealed, in order
+	Forget  int64         // when not 0, the content of events up to this number is removed; one of Events must be the record.pruned that says so
 }
 
 // Page asks for documents of one kind, by name, after a name.
@@ -33,10 +34,14 @@ type Page struct {
 
 // EventQuery asks for events in order of Seq.
 type EventQuery struct {
-	After    int64  // only Seq > After
-	Before   int64  // only Seq < Before, when not 0
-	Subject  string // only this subject, when not empty
-	Type     string // only types with this prefix, when not empty
-	Limit    int    // at most this many; 0 means 1000
-	Backward bool   // newest first
+	After    int64     // only Seq > After
+	Before   int64     // only Seq < Before, when not 0
+	Subject  string    // only this subject, when not empty
+	Type     string    // only types with this prefix, when not empty
+	Actor    string    // only by this actor, when not empty
+	Since    time.Time // only at or after this time, when not zero
+	Until    time.Time // only before this time, when not zero
+	Removed  bool      // also those whose content was removed
+	Limit    int       // at most this many; 0 means 1000
+	Backward bool      // newest first
 }

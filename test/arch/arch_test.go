@@ -44,6 +44,10 @@ var (
 // impure are what a pure package may not import, and whose functions of the clock it may not call.
 var impure = []string{"net", "net/http", "os", "os/exec", "database/sql", "syscall", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "sync"}
 
+// allowed are the packages of others that a pure one may import: the tree over the record is computed by what the Go team's checksum
+// database runs on, which is pure itself, rather than a second time by us.
+var allowed = map[string][]string{"audit": {"golang.org/x/mod/sumdb/tlog", "golang.org/x/mod/sumdb/note"}}
+
 const (
 	fileLines = 500
 	funcLines = 80
@@ -114,6 +118,9 @@ func TestPurePackagesAreAlone(t *testing.T) {
 				if !slices.Contains(pure, pkg) {
 					t.Errorf("%s: pure, imports %s", f.path, imp)
 				}
+				continue
+			}
+			if slices.Contains(allowed[f.pkg], imp) {
 				continue
 			}
 			if strings.Contains(strings.Split(imp, "/")[0], ".") || slices.Contains(impure, imp) {

@@ -79,6 +79,7 @@ type progress struct {
 	events int64
 	head   string
 	last   store.Doc
+	chain  audit.Chain
 }
 
 // follows says whether documents come strictly by kind and name, so that none comes twice.

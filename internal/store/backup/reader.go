@@ -134,9 +134,12 @@ func (b *Reader) doc(l docLine) (Record, error) {
 
 func (b *Reader) event(l eventLine) (Record, error) {
 	e := l.event()
-	err := store.CheckEvent(e)
+	var err error
+	if !e.Removed() {
+		err = store.CheckEvent(e)
+	}
 	if err == nil {
-		err = audit.Verify(b.progress.events, b.progress.head, []audit.Event{e})
+		err = b.progress.chain.Add(e)
 	}
 	if err != nil {
 		return Record{}, errs.Wrap(errs.Invalid, err, "line %d of the backup", b.n)
@@ -151,6 +154,9 @@ func (b *Reader) end(l trailerLine) error {
 	want := trailerLine{Docs: p.docs, Events: p.events, Head: p.head, SHA256: hex.EncodeToString(b.sum.Sum(nil))}
 	if l != want {
 		return errs.E(errs.Invalid, "the backup was changed: its end does not match the %d documents and %d events before it", p.docs, p.events)
+	}
+	if err := p.chain.End(); err != nil {
+		return errs.Wrap(errs.Invalid, err, "the backup's record")
 	}
 	if b.lines.Scan() {
 		return errs.E(errs.Invalid, "the backup goes on after its end, in line %d", b.n+1)

@@ -52,7 +52,7 @@ func (b *Writer) Doc(d store.Doc) error {
 
 // Event writes the next event. One that does not continue the chain is refused: the backup would not restore.
 func (b *Writer) Event(e audit.Event) error {
-	if err := audit.Verify(b.progress.events, b.progress.head, []audit.Event{e}); err != nil {
+	if err := b.progress.chain.Add(e); err != nil {
 		return errs.Wrap(errs.Internal, err, "the record is damaged or was tampered with")
 	}
 	b.progress.passedEvent(e)
@@ -63,6 +63,9 @@ func (b *Writer) Event(e audit.Event) error {
 // Close writes the end, for a store whose chain ends at (seq, head). It does not close the underlying writer.
 func (b *Writer) Close(seq int64, head string) error {
 	p := b.progress
+	if err := p.chain.End(); err != nil {
+		return errs.Wrap(errs.Internal, err, "the record is damaged or was tampered with")
+	}
 	if p.events != seq || p.head != head {
 		return errs.E(errs.Internal, "the record is damaged: it ends at event %d, expected %d", p.events, seq)
 	}

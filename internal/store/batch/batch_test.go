@@ -21,11 +21,12 @@ type memory struct {
 	head   Head
 	revs   Revs
 	events []audit.Event
+	tiles  map[audit.Tile][]byte
 	sizes  []int // events of each transaction tried
 }
 
 func newMemory() *memory {
-	return &memory{gate: make(chan struct{}, 1000), head: Head{Hash: audit.Genesis}, revs: Revs{}}
+	return &memory{gate: make(chan struct{}, 1000), head: Head{Hash: audit.Genesis}, revs: Revs{}, tiles: map[audit.Tile][]byte{}}
 }
 
 func (m *memory) open() {
@@ -43,6 +44,9 @@ func (m *memory) transact(keys []Key, plan func(Head, Revs) Changes) error {
 		}
 	}
 	c := plan(m.head, revs)
+	if err := c.Grow(m.head.Seq, m); err != nil {
+		return err
+	}
 	m.sizes = append(m.sizes, len(c.Events))
 	if m.fail != nil {
 		if err := m.fail(c); err != nil {
@@ -55,8 +59,23 @@ func (m *memory) transact(keys []Key, plan func(Head, Revs) Changes) error {
 	for _, k := range c.Deletes {
 		delete(m.revs, k)
 	}
+	for _, row := range c.Tiles {
+		m.tiles[audit.Tile{Level: row.Level, N: row.N}] = row.Hashes
+	}
 	m.head, m.events = c.Head, append(m.events, c.Events...)
 	return nil
+}
+
+func (m *memory) Hashes(after, through int64) ([]string, error) {
+	var all []string
+	for _, e := range m.events[after:through] {
+		all = append(all, e.Hash)
+	}
+	return all, nil
+}
+
+func (m *memory) Tile(level int, n int64) ([]byte, error) {
+	return m.tiles[audit.Tile{Level: level, N: n}], nil
 }
 
 func write(name string, rev int64) store.Write {
@@ -234,14 +253,14 @@ func TestCheckHead(t *testing.T) {
 		last audit.Event
 		ok   bool
 	}{
-		{Head{0, audit.Genesis}, audit.Event{}, true},
-		{Head{2, e2.Hash}, e2, true},
-		{Head{2, e2.Hash}, e1, false},
-		{Head{2, e2.Hash}, audit.Event{}, false},
-		{Head{0, audit.Genesis}, e2, false},
-		{Head{0, "x"}, audit.Event{}, false},
-		{Head{2, e1.Hash}, e2, false},
-		{Head{2, e2.Hash}, changed, false},
+		{Head{Seq: 0, Hash: audit.Genesis}, audit.Event{}, true},
+		{Head{Seq: 2, Hash: e2.Hash}, e2, true},
+		{Head{Seq: 2, Hash: e2.Hash}, e1, false},
+		{Head{Seq: 2, Hash: e2.Hash}, audit.Event{}, false},
+		{Head{Seq: 0, Hash: audit.Genesis}, e2, false},
+		{Head{Seq: 0, Hash: "x"}, audit.Event{}, false},
+		{Head{Seq: 2, Hash: e1.Hash}, e2, false},
+		{Head{Seq: 2, Hash: e2.Hash}, changed, false},
 	} {
 		if err := CheckHead(c.head, c.last); (err == nil) != c.ok {
 			t.Errorf("head %v, last event %d: %v", c.head, c.last.Seq, err)

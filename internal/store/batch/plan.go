@@ -8,10 +8,12 @@ import (
 	"github.com/ringfence/ringfence/internal/store"
 )
 
-// Head is the end of the record: the last event's number and hash.
+// Head is the end of the record: the last event's number and hash, and the tree over all events. The tree may lag behind where a
+// program wrote that knew of none.
 type Head struct {
 	Seq  int64
 	Hash string
+	Tree audit.Tree
 }
 
 // Key names a document.
@@ -25,7 +27,32 @@ type Changes struct {
 	Puts    []store.Doc // Rev and Updated as they are stored
 	Deletes []Key
 	Events  []audit.Event // sealed
-	Head    Head          // after Events
+	Head    Head          // after Events; its tree is the one before until Grow
+	Tiles   []audit.TileRow
+	Forget  int64 // the content of events up to this number is removed
+}
+
+// Grow brings the tree to the end of the record, which was at seq before.
+func (c *Changes) Grow(seq int64, rows audit.Rows) error {
+	if c.Head.Tree.Size == c.Head.Seq {
+		return nil
+	}
+	more := make([]string, len(c.Events))
+	for i, e := range c.Events {
+		more[i] = e.Hash
+	}
+	var err error
+	if c.Head.Tree, c.Tiles, err = audit.Grow(c.Head.Tree, seq, more, rows); err != nil {
+		return tampered(err)
+	}
+	return nil
+}
+
+func tampered(err error) error {
+	if errs.Is(err, errs.Unavailable) {
+		return err
+	}
+	return errs.Wrap(errs.Internal, err, "the record is damaged or was tampered with").Next("Restore a backup into an empty database.")
 }
 
 func keysOf(batch []*pending) []Key {
@@ -76,10 +103,11 @@ func plan(now time.Time, head Head, revs Revs, batch []*pending) Changes {
 		p.events = make([]audit.Event, 0, len(p.write.Events))
 		for _, e := range p.write.Events {
 			e = audit.Seal(c.Head.Seq, c.Head.Hash, e)
-			c.Head = Head{Seq: e.Seq, Hash: e.Hash}
+			c.Head.Seq, c.Head.Hash = e.Seq, e.Hash
 			p.events = append(p.events, e)
 		}
 		c.Events = append(c.Events, p.events...)
+		c.Forget = max(c.Forget, min(p.write.Forget, head.Seq)) // never what this very batch adds
 	}
 	for _, k := range order {
 		if d := last[k]; d != nil {
@@ -114,8 +142,9 @@ func conflict(revs Revs, w store.Write) error {
 func CheckHead(h Head, last audit.Event) error {
 	var err error
 	switch {
+	case h.Tree.Size > h.Seq:
+		err = errs.E(errs.Internal, "the tree has %d leaves, the record %d events", h.Tree.Size, h.Seq)
 	case h.Seq == 0 && last.Seq == 0 && h.Hash == audit.Genesis:
-		return nil
 	case h.Seq != last.Seq || h.Hash != last.Hash:
 		err = errs.E(errs.Internal, "the chain ends at event %d, the last event is %d", h.Seq, last.Seq)
 	default:
@@ -124,7 +153,7 @@ func CheckHead(h Head, last audit.Event) error {
 	if err == nil {
 		return nil
 	}
-	return errs.Wrap(errs.Internal, err, "the record is damaged or was tampered with").Next("Restore a backup into an empty database.")
+	return tampered(err)
 }
 
 // NotEmpty refuses a restore into a store that holds something.

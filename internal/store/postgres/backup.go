@@ -75,8 +75,11 @@ func (t *writeTx) restore(ctx context.Context, in *backup.Reader) error {
 		r, err := in.Next()
 		switch {
 		case errors.Is(err, io.EOF):
-			b.Queue(t.texts.chain, headArgs(in)...)
-			return t.send(ctx, b)
+			if err := t.send(ctx, b); err != nil {
+				return err
+			}
+			seq, hash := in.Head()
+			return t.restoreHead(ctx, batch.Head{Seq: seq, Hash: hash})
 		case err != nil:
 			return err
 		case r.Doc != nil:
@@ -93,9 +96,4 @@ func (t *writeTx) restore(ctx context.Context, in *backup.Reader) error {
 			b, size = &pgx.Batch{}, 0
 		}
 	}
-}
-
-func headArgs(in *backup.Reader) []any {
-	seq, hash := in.Head()
-	return []any{seq, hash}
 }

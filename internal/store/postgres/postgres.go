@@ -46,6 +46,9 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err = s.migrate(ctx); err == nil {
 		err = s.checkHead(ctx)
 	}
+	if err == nil {
+		err = s.growTree(ctx)
+	}
 	if err != nil {
 		s.pool.Close()
 		return nil, err
@@ -139,8 +142,7 @@ type querier interface {
 }
 
 func (s *Store) readHead(ctx context.Context, q querier) (batch.Head, error) {
-	var h batch.Head
-	err := q.QueryRow(ctx, s.texts.head).Scan(&h.Seq, &h.Hash)
+	h, err := scanHead(q.QueryRow(ctx, s.texts.head))
 	return h, kindOf(err, "read the head of the chain")
 }
 

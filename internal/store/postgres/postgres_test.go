@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,7 +31,8 @@ func placeAt(address string) storetest.Place {
 		Exec:       func(t testing.TB, statement string) { pgtest.Exec(t, address, statement) },
 		Newer:      "INSERT INTO $schema.schema_version (version, name) VALUES (999, 'later')",
 		Compatible: "INSERT INTO $schema.schema_version (version, name) VALUES (999, 'later for 1')",
-		Check:      func(ctx context.Context) error { return Check(ctx, address) },
+		Empty:      `''`, Bytes: func(b []byte) string { return fmt.Sprintf(`'\x%x'`, b) },
+		Check: func(ctx context.Context) error { return Check(ctx, address) },
 	}
 }
 

@@ -12,19 +12,19 @@ import (
 )
 
 // texts are the statements with the schema filled in.
-type texts struct{ doc, head, lock, revs, put, remove, event, chain, settings string }
+type texts struct{ doc, head, lock, revs, put, remove, event, chain, hashes, tile, putTile, forget, settings string }
 
 func textsOf(schema string) texts {
 	return texts{
 		doc:  sqltext.Doc(schema),
-		head: "SELECT seq, hash FROM " + schema + ".chain",
-		lock: "SELECT seq, hash FROM " + schema + ".chain FOR UPDATE",
+		head: sqltext.Head(schema),
+		lock: sqltext.Head(schema) + " FOR UPDATE",
 		revs: "SELECT d.kind, d.name, d.rev FROM unnest($1::text[], $2::text[]) AS k (kind, name) JOIN " + schema + ".docs d ON d.kind = k.kind COLLATE \"C\" AND d.name = k.name COLLATE \"C\"",
 		put: "INSERT INTO " + schema + ".docs (kind, name, rev, updated, body) VALUES ($1, $2, $3, $4, $5) " +
 			"ON CONFLICT (kind, name) DO UPDATE SET rev = excluded.rev, updated = excluded.updated, body = excluded.body",
 		remove: "DELETE FROM " + schema + ".docs WHERE kind = $1 AND name = $2",
 		event:  "INSERT INTO " + schema + ".events (seq, time, type, actor, subject, data, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-		chain:  "UPDATE " + schema + ".chain SET seq = $1, hash = $2",
+		chain:  sqltext.SetHead(schema), hashes: sqltext.Hashes(schema), tile: sqltext.Tile(schema), putTile: sqltext.PutTile(schema), forget: sqltext.Forget(schema),
 		settings: "SELECT set_config('lock_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', $1, true), " +
 			"CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END",
 	}
@@ -39,7 +39,11 @@ func (s *Store) transact(keys []batch.Key, plan func(batch.Head, batch.Revs) bat
 		if err != nil {
 			return err
 		}
-		return tx.store(ctx, plan(head, revs))
+		c := plan(head, revs)
+		if err := c.Grow(head.Seq, rows{ctx, tx.tx, &s.texts}); err != nil {
+			return err
+		}
+		return tx.store(ctx, c)
 	})
 }
 
@@ -67,7 +71,7 @@ func (t *writeTx) begin(ctx context.Context, keys []batch.Key, idle string) (bat
 	revs := make(batch.Revs, len(keys))
 	b := &pgx.Batch{}
 	b.Queue(t.texts.settings, idle)
-	b.Queue(t.texts.lock).QueryRow(func(row pgx.Row) error { return row.Scan(&head.Seq, &head.Hash) })
+	b.Queue(t.texts.lock).QueryRow(func(row pgx.Row) (err error) { head, err = scanHead(row); return err })
 	if len(keys) > 0 {
 		kinds, names := make([]string, len(keys)), make([]string, len(keys))
 		for i, k := range keys {
@@ -95,8 +99,11 @@ func (t *writeTx) store(ctx context.Context, c batch.Changes) error {
 	for _, e := range c.Events {
 		t.queueEvent(b, e)
 	}
-	if len(c.Events) > 0 {
-		b.Queue(t.texts.chain, c.Head.Seq, c.Head.Hash)
+	if c.Forget > 0 {
+		b.Queue(t.texts.forget, c.Forget)
+	}
+	if len(c.Events) > 0 || len(c.Tiles) > 0 {
+		t.queueHead(b, c.Head, c.Tiles)
 	}
 	return t.send(ctx, b)
 }

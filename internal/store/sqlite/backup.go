@@ -71,7 +71,7 @@ func (t *writeTx) restore(ctx context.Context, in *backup.Reader) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			seq, hash := in.Head()
-			return t.setHead(batch.Head{Seq: seq, Hash: hash})
+			return t.restoreHead(batch.Head{Seq: seq, Hash: hash})
 		case err == nil && ctx.Err() != nil:
 			return errs.Wrap(errs.Unavailable, ctx.Err(), "nothing was restored")
 		case err == nil && r.Doc != nil:

@@ -112,7 +112,10 @@ func (s *Store) connect(ctx context.Context, patience time.Duration) error {
 	if err := s.checkHead(ctx); err != nil {
 		return err
 	}
-	return s.prepare(ctx)
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	return s.growTree(ctx)
 }
 
 func openPool(path string, n int, settings url.Values) (*sql.DB, error) {
@@ -173,9 +176,7 @@ type querier interface {
 }
 
 func readHead(ctx context.Context, q querier) (batch.Head, error) {
-	var h batch.Head
-	err := q.QueryRowContext(ctx, "SELECT seq, hash FROM main.chain").Scan(&h.Seq, &h.Hash)
-	return h, kindOf(err, "read the head of the chain")
+	return scanHead(q.QueryRowContext(ctx, sqltext.Head(schema)))
 }
 
 // Get returns a document, errs.Missing when there is none.

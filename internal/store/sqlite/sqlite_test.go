@@ -32,7 +32,8 @@ func placeAt(path string) storetest.Place {
 		Exec:       func(t testing.TB, statement string) { execFile(t, path, statement) },
 		Newer:      "PRAGMA user_version = 999",
 		Compatible: fmt.Sprintf("PRAGMA user_version = %d", mark(sqltext.Schema{Version: 999, Oldest: 1})),
-		Check:      func(ctx context.Context) error { return Check(ctx, path) },
+		Empty:      "x''", Bytes: func(b []byte) string { return fmt.Sprintf("x'%x'", b) },
+		Check: func(ctx context.Context) error { return Check(ctx, path) },
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // statements are prepared once: parsing would cost more than running them.
-type statements struct{ head, rev, put, remove, event, chain *sql.Stmt }
+type statements struct{ head, rev, put, remove, event, chain, hashes, tile, putTile, forget *sql.Stmt }
 
 func (s *Store) prepare(ctx context.Context) error {
 	for _, p := range []struct {
@@ -22,13 +22,17 @@ func (s *Store) prepare(ctx context.Context) error {
 		text string
 	}{
 		{s.reader, &s.doc, sqltext.Doc(schema)},
-		{s.writer, &s.stmts.head, "SELECT seq, hash FROM main.chain"},
+		{s.writer, &s.stmts.head, sqltext.Head(schema)},
 		{s.writer, &s.stmts.rev, "SELECT rev FROM main.docs WHERE kind = ? AND name = ?"},
 		{s.writer, &s.stmts.put, `INSERT INTO main.docs (kind, name, rev, updated, body) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (kind, name) DO UPDATE SET rev = excluded.rev, updated = excluded.updated, body = excluded.body`},
 		{s.writer, &s.stmts.remove, "DELETE FROM main.docs WHERE kind = ? AND name = ?"},
 		{s.writer, &s.stmts.event, "INSERT INTO main.events (seq, time, type, actor, subject, data, prev, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
-		{s.writer, &s.stmts.chain, "UPDATE main.chain SET seq = ?, hash = ?"},
+		{s.writer, &s.stmts.chain, sqltext.SetHead(schema)},
+		{s.writer, &s.stmts.hashes, sqltext.Hashes(schema)},
+		{s.writer, &s.stmts.tile, sqltext.Tile(schema)},
+		{s.writer, &s.stmts.putTile, sqltext.PutTile(schema)},
+		{s.writer, &s.stmts.forget, sqltext.Forget(schema)},
 	} {
 		var err error
 		if *p.stmt, err = p.db.PrepareContext(ctx, p.text); err != nil {
@@ -49,7 +53,11 @@ func (s *Store) transact(keys []batch.Key, plan func(batch.Head, batch.Revs) bat
 		if err != nil {
 			return err
 		}
-		return tx.store(plan(head, revs))
+		c := plan(head, revs)
+		if err := c.Grow(head.Seq, tx); err != nil {
+			return err
+		}
+		return tx.store(c)
 	})
 }
 
@@ -87,9 +95,7 @@ type writeTx struct {
 }
 
 func (t *writeTx) head() (batch.Head, error) {
-	var h batch.Head
-	err := t.tx.Stmt(t.stmts.head).QueryRow().Scan(&h.Seq, &h.Hash)
-	return h, kindOf(err, "read the head of the chain")
+	return scanHead(t.tx.Stmt(t.stmts.head).QueryRow())
 }
 
 func (t *writeTx) revs(keys []batch.Key) (batch.Revs, error) {
@@ -127,14 +133,25 @@ func (t *writeTx) store(c batch.Changes) error {
 			return err
 		}
 	}
-	if len(c.Events) == 0 {
+	if c.Forget > 0 {
+		if _, err := t.tx.Stmt(t.stmts.forget).Exec(c.Forget); err != nil {
+			return kindOf(err, "remove the content of old events")
+		}
+	}
+	if len(c.Events) == 0 && len(c.Tiles) == 0 {
 		return nil
 	}
-	return t.setHead(c.Head)
+	return t.setHead(c.Head, c.Tiles)
 }
 
-func (t *writeTx) setHead(h batch.Head) error {
-	_, err := t.tx.Stmt(t.stmts.chain).Exec(h.Seq, h.Hash)
+func (t *writeTx) setHead(h batch.Head, tiles []audit.TileRow) error {
+	put := t.tx.Stmt(t.stmts.putTile)
+	for _, row := range tiles {
+		if _, err := put.Exec(row.Level, row.N, row.Hashes); err != nil {
+			return kindOf(err, "write a tile of the tree")
+		}
+	}
+	_, err := t.tx.Stmt(t.stmts.chain).Exec(h.Seq, h.Hash, h.Tree.Size, h.Tree.Bytes())
 	return kindOf(err, "write the head of the chain")
 }
 

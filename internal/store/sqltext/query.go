@@ -43,6 +43,18 @@ func Events(schema string, q store.EventQuery) (string, []any) {
 	if q.Subject != "" {
 		w.add("subject = $%d", q.Subject)
 	}
+	if q.Actor != "" {
+		w.add("actor = $%d", q.Actor)
+	}
+	if !q.Since.IsZero() {
+		w.add("time >= $%d", q.Since.UnixMicro())
+	}
+	if !q.Until.IsZero() {
+		w.add("time < $%d", q.Until.UnixMicro())
+	}
+	if !q.Removed {
+		w.add("type <> $%d", "")
+	}
 	w.prefix("type", q.Type)
 	order := " ORDER BY seq"
 	if q.Backward {
@@ -63,6 +75,42 @@ func AllEvents(schema string) string {
 // LastEvent selects the event with the greatest number.
 func LastEvent(schema string) string {
 	return "SELECT " + eventColumns + " FROM " + schema + ".events ORDER BY seq DESC LIMIT 1"
+}
+
+// Forget removes the content of events up to a number and leaves their place and hashes.
+func Forget(schema string) string {
+	return "UPDATE " + schema + ".events SET time = 0, type = '', actor = '', subject = '', data = NULL WHERE seq <= $1 AND type <> ''"
+}
+
+// Hashes selects the chain hashes of the events after a number and up to another.
+func Hashes(schema string) string {
+	return "SELECT hash FROM " + schema + ".events WHERE seq > $1 AND seq <= $2 ORDER BY seq"
+}
+
+// Tile selects a stored tile, PutTile puts one.
+func Tile(schema string) string {
+	return "SELECT hashes FROM " + schema + ".tiles WHERE level = $1 AND n = $2"
+}
+
+func PutTile(schema string) string {
+	return "INSERT INTO " + schema + ".tiles (level, n, hashes) VALUES ($1, $2, $3) ON CONFLICT (level, n) DO UPDATE SET hashes = excluded.hashes"
+}
+
+// Head selects the end of the record, SetHead writes it.
+func Head(schema string) string { return "SELECT seq, hash, size, edge FROM " + schema + ".chain" }
+
+func SetHead(schema string) string {
+	return "UPDATE " + schema + ".chain SET seq = $1, hash = $2, size = $3, edge = $4"
+}
+
+// ScanHead reads a row of Head.
+func ScanHead(r Row) (seq int64, hash string, tree audit.Tree, err error) {
+	var size int64
+	var edge []byte
+	if err = r.Scan(&seq, &hash, &size, &edge); err == nil {
+		tree, err = audit.ParseTree(size, edge)
+	}
+	return seq, hash, tree, err
 }
 
 type where struct {

@@ -68,7 +68,8 @@ func refill(t testing.TB, p Place) {
 	t.Helper()
 	p.Exec(t, `DELETE FROM $schema.docs`)
 	p.Exec(t, `DELETE FROM $schema.events`)
-	p.Exec(t, `UPDATE $schema.chain SET seq = 0, hash = '`+audit.Genesis+`'`)
+	p.Exec(t, `DELETE FROM $schema.tiles`)
+	p.Exec(t, `UPDATE $schema.chain SET seq = 0, size = 0, edge = `+p.Empty+`, hash = '`+audit.Genesis+`'`)
 }
 
 func testBackup(t *testing.T, p Place) {

@@ -7,7 +7,7 @@ import (
 	"github.com/ringfence/ringfence/internal/store"
 )
 
-// Bench measures appends of one event each: one after the other, and 32 for each processor at a time.
+// Bench measures appends: of one event each one after the other, of 100 at once, and of one event each 32 for each processor at a time.
 func Bench(b *testing.B, place func(b *testing.B) Place) {
 	w := store.Write{Events: []audit.Event{event("rollout.checked", "rollout/shop-3")}}
 	b.Run("Single", func(b *testing.B) {
@@ -19,6 +19,17 @@ func Bench(b *testing.B, place func(b *testing.B) Place) {
 			}
 		}
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	})
+	b.Run("Batches", func(b *testing.B) { // of 100 events
+		s := Open(b, place(b))
+		b.ReportAllocs()
+		w := many(100)
+		for b.Loop() {
+			if _, err := s.Commit(b.Context(), w); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(100*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	})
 	b.Run("Parallel", func(b *testing.B) {
 		s := Open(b, place(b))

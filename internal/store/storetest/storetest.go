@@ -23,6 +23,8 @@ type Store interface {
 	Commit(ctx context.Context, w store.Write) ([]audit.Event, error)
 	Events(ctx context.Context, q store.EventQuery) ([]audit.Event, error)
 	Head(ctx context.Context) (seq int64, hash string, err error)
+	Tree(ctx context.Context) (audit.Head, error)
+	Tiles(ctx context.Context, want []audit.Tile) ([][]byte, error)
 	Backup(ctx context.Context, w io.Writer) error
 	Restore(ctx context.Context, r io.Reader) error
 	Close() error
@@ -31,12 +33,15 @@ type Store interface {
 // Place is where one store is kept, empty at first. Open opens it, again after a Close or a second time next to
 // one that is open. Exec changes it behind the store's back by one SQL statement, in which $schema stands for its
 // schema. Newer is the statement that says its schema has version 999, Compatible one that says so, and that programs of version 1 can use
-// it. Check says whether this program can use it.
+// it. Check says whether this program can use it. Empty and Bytes
+// are literals of SQL.
 type Place struct {
 	Open       func(ctx context.Context) (Store, error)
 	Exec       func(t testing.TB, statement string)
 	Newer      string
 	Compatible string
+	Empty      string              // no bytes, as a literal
+	Bytes      func([]byte) string // some bytes, as a literal
 	Check      func(ctx context.Context) error
 }
 
@@ -60,6 +65,12 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 		{"Cancel", testCancel},
 		{"Closed", testClosed},
 		{"Tampering", testTampering},
+		{"Tree", testTree},
+		{"TreeCatchesUp", testTreeCatchesUp},
+		{"TreeTampering", testTreeTampering},
+		{"AnyByte", testAnyByte},
+		{"Forget", testForget},
+		{"EventFilters", testEventFilters},
 		{"HeadChecked", testHeadChecked},
 		{"NewerSchema", testNewerSchema},
 		{"CompatibleSchema", testCompatibleSchema},
