@@ -181,3 +181,8 @@ type Access interface {
 	Revoke(ctx context.Context, actor, which string, now time.Time) (access.Token, error)
 	List(ctx context.Context) ([]access.Token, error)
 }
+
+// Authority says who may do what.
+type Authority interface {
+	Decide(ctx context.Context, q policy.Request) (policy.Decision, error)
+}

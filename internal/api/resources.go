@@ -52,6 +52,11 @@ func (s *Server) apply(ctx context.Context, in *applyInput) (*answered[wire.Appl
 	if len(set.Resources) == 0 {
 		return nil, errs.E(errs.Invalid, "the files hold no resource")
 	}
+	for _, r := range set.Resources {
+		if err := s.mayDeclare(ctx, r, "apply"); err != nil {
+			return nil, err
+		}
+	}
 	result, err := s.Catalog.Apply(ctx, actorOf(ctx), s.Now(), set.Resources, in.Body.DryRun)
 	var fields resource.Problems
 	if errors.As(err, &fields) {
@@ -157,6 +162,9 @@ func (s *Server) deleteResource(ctx context.Context, in *deleteInput) (*none, er
 	}
 	if in.IfMatch != "" && in.IfMatch != tag {
 		return nil, newProblem(http.StatusPreconditionFailed, errs.Conflict, r.Key()+" has changed since it was seen", "Look at it again.")
+	}
+	if err := s.mayDeclare(ctx, r, "delete"); err != nil {
+		return nil, err
 	}
 	return &none{}, s.Catalog.Delete(ctx, actorOf(ctx), s.Now(), r.Kind, r.Metadata.Name)
 }

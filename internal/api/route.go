@@ -23,6 +23,7 @@ const (
 // route is what is asked of a request before its handler sees it.
 type route struct {
 	id      string
+	pattern string // the mux'
 	action  policy.Action
 	maxBody int64         // bytes; 0 means 1 MiB
 	timeout time.Duration // for the whole request; 0 means 30s

@@ -27,6 +27,7 @@ func (s *Server) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 	w := &tracked{ResponseWriter: answer}
 	_, pattern := s.mux.Handler(r)
 	rt, known := s.routes[pattern]
+	rt.pattern = pattern
 	secureHeaders(w, rt)
 	if !known {
 		writeProblem(w, noRoute(r, nil))
@@ -77,11 +78,7 @@ func (s *Server) admit(r *http.Request, rt route) (policy.Principal, *problem) {
 			return who, p
 		}
 	}
-	if err := policy.Allow(who, rt.action); err != nil {
-		s.denials.record(r, rt, who.Actor(), err, s.Now())
-		return who, s.problemOf(r.Context(), rt.id, err)
-	}
-	return who, nil
+	return who, s.authorised(r, rt, who)
 }
 
 func (s *Server) unauthenticated(r *http.Request, rt route, err error) *problem {

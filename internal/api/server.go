@@ -43,6 +43,7 @@ type Options struct {
 	Store        Store
 	Notifier     Notifier // nil: followers of the record look for new events by themselves
 	Access       Access
+	Authority    Authority      // default: roles alone decide
 	Samples      replay.Samples // nil: recorded rollouts cannot be decided again
 	Contracts    Contracts      // nil: interfaces are not kept
 	Availability Availability   // nil: nothing is known of it
@@ -72,6 +73,9 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Authority == nil {
+		o.Authority = policy.Table{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -21,6 +21,7 @@ import (
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/api/wire"
+	"github.com/ringfence/ringfence/internal/authority"
 	"github.com/ringfence/ringfence/internal/blob"
 	"github.com/ringfence/ringfence/internal/calendar"
 	"github.com/ringfence/ringfence/internal/catalog"
@@ -81,6 +82,7 @@ type server struct {
 	logs       *segment.Store
 	since      time.Time // when events began to be told
 	board      *switchboard.Board
+	authority  *authority.Authority
 	lab        *lab.Lab
 	rules      *tsdb.Rules
 	slos       *objective.Engine
@@ -156,6 +158,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		Store: s.store, Fleet: everywhere{s.hub, s.serving, s.told}, Metrics: s.told, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks, s},
 		Logger: c.Logger, Interval: c.Step,
 	})
+	s.openAuthority()
 	s.upkeep = upkeep.New(upkeep.Options{Store: s.store, Fleet: s.hub, Declared: func() { s.controller.Declared() }, Logger: c.Logger})
 	s.servicing = s.openServicing()
 	s.openContracts()
@@ -274,7 +277,7 @@ func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
 		Incidents: s.responder,
 		Catalog:   s.catalog, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Contracts: s.contracts, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
-		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store},
+		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store}, Authority: s.authority,
 		Metrics: charting{s.metrics}, LogStore: s.pageLogs(), Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})
 	if err != nil {
@@ -283,7 +286,7 @@ func (s *server) handler() (http.Handler, error) {
 	return api.New(api.Options{
 		Incidents: s.responder,
 		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
-		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store},
+		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Authority: s.authority,
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }

@@ -61,7 +61,7 @@ const maxChanges = 200
 
 // Apply makes what is declared be as in set, all of it or nothing; resources that set does not name stay as they are.
 func (c *Catalog) Apply(ctx context.Context, actor string, now time.Time, set []resource.Resource, dryRun bool) (Result, error) {
-	return c.apply(ctx, actor, now, set, dryRun, reviews)
+	return c.apply(ctx, actor, now, set, dryRun, func(s state, set []resource.Resource) error { return cmp.Or(reviews(s, set), c.governed(s, set)) })
 }
 
 // Replace is Apply of after alone, when what is there is before; errs.Conflict when it is not. It does not ask whether the
@@ -127,6 +127,9 @@ func (c *Catalog) apply(ctx context.Context, actor string, now time.Time, set []
 			return err
 		}
 		if err := judge(s, set); err != nil {
+			return err
+		}
+		if err := c.access(ctx, s, set, nil); err != nil {
 			return err
 		}
 		if err := allow(s, set); err != nil && !dryRun {
@@ -284,7 +287,11 @@ func plan(s state, set []resource.Resource) []Item {
 }
 
 func (c *Catalog) commit(ctx context.Context, actor string, now time.Time, s state, items []Item) error {
-	var w store.Write
+	return c.write(ctx, actor, now, s, items, store.Write{})
+}
+
+// write is commit with more in the same write.
+func (c *Catalog) write(ctx context.Context, actor string, now time.Time, s state, items []Item, w store.Write) error {
 	for _, it := range items {
 		if it.Action == Unchanged {
 			continue
@@ -304,7 +311,7 @@ func (c *Catalog) commit(ctx context.Context, actor string, now time.Time, s sta
 		}
 		w.Events = append(w.Events, e)
 	}
-	if len(w.Puts) == 0 {
+	if len(w.Puts)+len(w.Deletes)+len(w.Events) == 0 {
 		return nil
 	}
 	s.head.Updated = now

@@ -44,6 +44,11 @@ type Catalog struct {
 	// CheckRules, when set, says what is wrong with expressions and templates of alerts' rules.
 	CheckRules func(r resource.AlertRules) []resource.Problem
 
+	// CheckAccess, when set, says what is wrong with who may do what in a whole that would be there.
+	CheckAccess func(ctx context.Context, whole []resource.Resource) []resource.Problem
+	// Governed, when set, says why a set of resources changes only with approval, as of what is there.
+	Governed func(there, set []resource.Resource) error
+
 	// ReadInterface says what an interface declares, as of when its release is made; nil: releases carry none.
 	ReadInterface func(ctx context.Context, format, digest string, now time.Time) ([]fleet.Operation, error)
 

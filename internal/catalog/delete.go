@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -44,6 +45,12 @@ func (c *Catalog) Delete(ctx context.Context, actor string, now time.Time, kind,
 		before, err := decode(doc)
 		if err != nil {
 			return err
+		}
+		if c.Governed != nil {
+			refused = c.Governed(s.set, []resource.Resource{before})
+		}
+		if refused = cmp.Or(refused, c.access(ctx, s, nil, &before)); refused != nil {
+			return nil
 		}
 		e, err := audit.New(now, "resource.deleted", actor, before.Key(), Deleted{Before: before})
 		if err != nil {

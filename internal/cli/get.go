@@ -136,6 +136,12 @@ func aboutMore(r resource.Resource) (string, error) {
 			n += len(t.Targets)
 		}
 		return fmt.Sprintf("%d targets, %d files, %d addresses, every %s", n, len(s.Files), len(s.HTTP), s.Defaults().Interval), err
+	case resource.KindAccessPolicy:
+		p, err := resource.As[resource.AccessPolicy](r)
+		return fmt.Sprintf("%d lines: %s", strings.Count(p.Rules, "\n")+1, orDash(p.Note)), err
+	case resource.KindAccessRules:
+		a, err := resource.As[resource.AccessRules](r)
+		return fmt.Sprintf("no standing access: %t, %d rules of grants", a.NoStanding, len(a.Grants)), err
 	case resource.KindNotifier:
 		n, err := resource.As[resource.Notifier](r)
 		return fmt.Sprintf("%s of %s", n.To.Channel(), few(n.Defaults().Events, 5)), err

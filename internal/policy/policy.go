@@ -40,17 +40,22 @@ const (
 	Probe   Action = "probe"   // what a prober does
 	Alert   Action = "alert"   // sending alerts
 	Export  Action = "export"  // a copy of everything, hashed tokens included
+	Ask     Action = "ask"     // asking for access, for a time
+	Review  Action = "review"  // deciding on what others ask for: access, changes of policy
 )
 
 var granted = map[Role][]Action{
-	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export, Send, Probe, Alert},
-	Operator:  {Self, Read, Decide, Send, Alert},
-	Viewer:    {Self, Read},
+	Admin:     {Self, Read, Decide, Change, Fetch, Operate, Export, Send, Probe, Alert, Ask, Review},
+	Operator:  {Self, Read, Decide, Send, Alert, Ask, Review},
+	Viewer:    {Self, Read, Ask},
 	Prober:    {Self, Probe},
 	Alerter:   {Self, Alert},
 	DataPlane: {Self, Fetch, Operate},
 	Client:    {Send},
 }
+
+// Actions are all actions that rules are about; Anyone is asked of nobody.
+var Actions = []Action{Self, Read, Decide, Change, Fetch, Send, Operate, Probe, Alert, Export, Ask, Review}
 
 // Principal is someone who has signed in. The zero one is nobody.
 type Principal struct {

@@ -8,17 +8,17 @@ import (
 )
 
 func TestAllow(t *testing.T) {
-	all := []policy.Action{policy.Anyone, policy.Self, policy.Read, policy.Decide, policy.Change, policy.Fetch, policy.Operate, policy.Export, policy.Send, policy.Probe, policy.Alert, "unheard-of"}
+	all := []policy.Action{policy.Anyone, policy.Self, policy.Read, policy.Decide, policy.Change, policy.Fetch, policy.Operate, policy.Export, policy.Send, policy.Probe, policy.Alert, "unheard-of", policy.Ask, policy.Review}
 	tests := map[policy.Role]string{ // a letter for each action that is allowed
-		policy.Admin:     "+++++++++++-",
-		policy.Operator:  "++++----+-+-",
-		policy.Viewer:    "+++---------",
-		policy.DataPlane: "++---++-----",
-		policy.Client:    "+-------+---",
-		policy.Prober:    "++-------+--",
-		policy.Alerter:   "++--------+-",
-		"":               "+-----------",
-		"made-up":        "+-----------",
+		policy.Admin:     "+++++++++++-++",
+		policy.Operator:  "++++----+-+-++",
+		policy.Viewer:    "+++---------+-",
+		policy.DataPlane: "++---++-------",
+		policy.Client:    "+-------+-----",
+		policy.Prober:    "++-------+----",
+		policy.Alerter:   "++--------+---",
+		"":               "+-------------",
+		"made-up":        "+-------------",
 	}
 	for role, want := range tests {
 		p := policy.Principal{Name: "x", Role: role}

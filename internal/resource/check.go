@@ -28,6 +28,7 @@ func Check(set []Resource) []Problem {
 		}
 	}
 	c.circles()
+	c.counts()
 	return c.list
 }
 
@@ -63,6 +64,10 @@ func Refs(r Resource) []Ref {
 		if b, err := As[BudgetPolicy](r); err == nil {
 			refs = b.refs()
 		}
+	case KindAccessRules:
+		if a, err := As[AccessRules](r); err == nil {
+			refs = a.refs()
+		}
 	case KindExperiment:
 		if e, err := As[Experiment](r); err == nil {
 			refs = e.Audience.refs("spec.audience", append(refs, Ref{"spec.flag", KindFlagSet, e.Set()}))
@@ -80,11 +85,7 @@ func Refs(r Resource) []Ref {
 			for i, ring := range plan.Rings {
 				at := item("spec.rings", i)
 				refs = ring.Audience.refs(at+".audience", refs)
-				if ring.Approval != nil {
-					for j, group := range ring.Approval.From {
-						refs = append(refs, Ref{item(at+".approval.from", j), KindGroup, group})
-					}
-				}
+				refs = append(refs, ring.Approval.refs(at+".approval")...)
 			}
 			for i, g := range plan.Gates {
 				if g.Probe != nil && g.Probe.Name != "" {

@@ -104,6 +104,10 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return p.canonSLO(r)
 	case KindBudgetPolicy:
 		return canon(r, func(s *BudgetPolicy) { p.budgetPolicy(s) })
+	case KindAccessPolicy:
+		return canon(r, func(*AccessPolicy) {}) // who compiles its rules judges them
+	case KindAccessRules:
+		return canon(r, func(s *AccessRules) { p.accessRules(s, r.Metadata.Name) })
 	case KindExperiment:
 		return canon(r, func(s *Experiment) { p.experiment(s, rule) })
 	case KindProbe:
@@ -136,7 +140,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | Scrape | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy | Database
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | Scrape | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy | Database | AccessPolicy | AccessRules
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -194,6 +198,10 @@ func kindOf(spec any) string {
 		return KindAlertRouting
 	case BudgetPolicy:
 		return KindBudgetPolicy
+	case AccessPolicy:
+		return KindAccessPolicy
+	case AccessRules:
+		return KindAccessRules
 	}
 	return KindRelease
 }
@@ -206,6 +214,8 @@ func KindNamed(word string) (string, error) {
 		w = "ringplan"
 	case "alertpolicie":
 		w = "alertpolicy"
+	case "accesspolicie":
+		w = "accesspolicy"
 	case "budgetpolicie":
 		w = "budgetpolicy"
 	}

@@ -144,6 +144,5 @@ func (p *problems) approval(r Ring, at string) {
 		return
 	}
 	p.need(r.Button != "red", at+".button", "green", "is red, which waits for nobody, next to an approval")
-	p.names(a.From, at+".approval.from")
-	p.need(a.From != nil || a.Need == "" || a.Need == "any", at+".approval.from", "groups", "is missing: there is no group for %s", a.Need)
+	p.approving(a, at+".approval")
 }

@@ -35,13 +35,6 @@ type Hours struct {
 	Zone string   `json:"zone,omitempty" doc:"IANA time zone, such as Europe/Berlin; default UTC"`
 }
 
-// Approval says who has to approve.
-type Approval struct {
-	From []string `json:"from,omitempty" maxItems:"20" doc:"groups; without any, whoever may operate rollouts"`
-	Need string   `json:"need,omitempty" enum:"any,each,all" doc:"any: one member of any of them (default); each: one member of each; all: every member of each"`
-	Own  bool     `json:"own,omitempty" doc:"who released it may approve it too; default not"`
-}
-
 // Gate is a condition; it judges all the time in every ring it is for.
 type Gate struct {
 	Name   string `json:"name,omitempty" doc:"unlike that of any other gate of the plan; default its signal"`

@@ -75,6 +75,8 @@ var (
 
 		KindDataSource: openSLO, KindAlertTarget: openSLO, KindAlertCondition: openSLO, KindAlertPolicy: openSLO, KindSLI: openSLO, KindSLOService: openSLO, KindSLO: openSLO,
 		KindBudgetPolicy: shapeOf(reflect.TypeFor[BudgetPolicy]()),
+		KindAccessPolicy: shapeOf(reflect.TypeFor[AccessPolicy]()),
+		KindAccessRules:  shapeOf(reflect.TypeFor[AccessRules]()),
 	}
 )
 

@@ -222,3 +222,13 @@ func (r *Responder) into(ctx context.Context, s *incident.State, h *head, events
 	h.Live = append(h.Live, id)
 	return write(incident.State{}, 0, events)
 }
+
+// Hurting are the incidents that are not yet resolved.
+func (r *Responder) Hurting(ctx context.Context) ([]incident.State, error) {
+	h, _, err := r.head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.live(ctx, h)
+	return slices.DeleteFunc(all, func(s incident.State) bool { return !s.Phase.Before(incident.Resolved) }), err
+}

@@ -375,7 +375,7 @@ func (s *Server) subscribed(h handler) http.HandlerFunc {
 		s.open(func(w http.ResponseWriter, r *http.Request, v *visit) error {
 			who, err := s.Access.SignIn(r.Context(), token)
 			if err == nil {
-				err = policy.Allow(who, policy.Read)
+				err = s.authorised(r, who, policy.Read)
 			}
 			if err != nil {
 				return err

@@ -11,7 +11,6 @@ import (
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/exposure"
 	"github.com/ringfence/ringfence/internal/flag"
-	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/switchboard"
@@ -302,7 +301,7 @@ func (p *flagPage) act(s flag.Subject) {
 	add := func(verb, label, key string, loud, main bool) {
 		p.Actions = append(p.Actions, flagAction{Verb: verb, Label: label, Key: key, To: flagURL(s, verb), Loud: loud, Main: main})
 	}
-	change := policy.Allow(p.Who, policy.Change) == nil
+	change := p.MayChange()
 	if p.State == "enabled" && p.May() {
 		if p.Exposure != nil && !flying(p.Rollout) && len(p.View.Variants) > 1 {
 			add("expose", "Bring a variant to users", "e", false, true)

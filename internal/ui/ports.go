@@ -132,3 +132,8 @@ type Line struct {
 type Metrics interface {
 	QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Line, error)
 }
+
+// Authority says who may do what.
+type Authority interface {
+	Decide(ctx context.Context, q policy.Request) (policy.Decision, error)
+}

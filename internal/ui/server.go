@@ -34,6 +34,7 @@ type Options struct {
 	Store        Store
 	Notifier     Notifier // nil: pages look for new events by themselves
 	Access       Access
+	Authority    Authority     // default: roles alone decide
 	Metrics      Metrics       // nil: no charts
 	LogStore     LogStore      // nil: no logs
 	Simulate     time.Duration // how long a page waits for a simulation; default 900 ms
@@ -61,6 +62,9 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Authority == nil {
+		o.Authority = policy.Table{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -50,7 +50,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error 
 	token, next := strings.TrimSpace(r.PostFormValue("token")), localPath(r.PostFormValue("next"))
 	who, err := s.Access.SignIn(r.Context(), token)
 	if err == nil {
-		err = policy.Allow(who, policy.Read)
+		err = s.authorised(r, who, policy.Read)
 	}
 	if err != nil {
 		if errs.Is(err, errs.Denied) {

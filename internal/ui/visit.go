@@ -26,31 +26,32 @@ type visit struct {
 	Path    string
 	Now     time.Time
 	Title   string
-	Live    string       // topic of the page's live updates; "" for none
-	Line    rollout.Line // whether it is stopped, which every page says
-	Asks    int          // approvals that are waited for
-	Changes int          // change requests that wait for reviewers
-	Flags   bool         // there are pages of flags
-	SLOs    bool         // there are pages of SLOs
-	Labs    bool         // there are pages of experiments
-	Hurts   bool         // there are pages of incidents
-	Probing bool         // there are pages of probes
-	Watches bool         // there are pages of alerts
-	Fires   int          // pages of alerts that nobody has taken
-	Logging bool         // there are logs
-	Rests   bool         // there is a page of units
-	Onward  string       // where one is led when something was done, when not back
-	id      string       // of the session
+	Live    string                   // topic of the page's live updates; "" for none
+	Line    rollout.Line             // whether it is stopped, which every page says
+	Asks    int                      // approvals that are waited for
+	Changes int                      // change requests that wait for reviewers
+	Flags   bool                     // there are pages of flags
+	SLOs    bool                     // there are pages of SLOs
+	Labs    bool                     // there are pages of experiments
+	Hurts   bool                     // there are pages of incidents
+	Probing bool                     // there are pages of probes
+	Watches bool                     // there are pages of alerts
+	Fires   int                      // pages of alerts that nobody has taken
+	Logging bool                     // there are logs
+	Rests   bool                     // there is a page of units
+	Onward  string                   // where one is led when something was done, when not back
+	id      string                   // of the session
+	may     func(policy.Action) bool // on what the page is about
 }
 
 // Waits is how much waits for somebody.
 func (v *visit) Waits() int { return v.Asks + v.Changes }
 
-// May says whether the visitor may decide on rollouts, and so whether pages offer it.
-func (v *visit) May() bool { return policy.Allow(v.Who, policy.Decide) == nil }
+// May says whether the visitor may decide on what the page shows, and so whether it offers that.
+func (v *visit) May() bool { return v.may != nil && v.may(policy.Decide) }
 
 // MayChange says whether the visitor may change what is declared.
-func (v *visit) MayChange() bool { return policy.Allow(v.Who, policy.Change) == nil }
+func (v *visit) MayChange() bool { return v.may != nil && v.may(policy.Change) }
 
 type handler func(w http.ResponseWriter, r *http.Request, v *visit) error
 
@@ -80,8 +81,8 @@ func (s *Server) signed(a policy.Action, h handler) http.HandlerFunc {
 		v.Hurts = s.Incidents != nil
 		v.SLOs = s.SLOs != nil
 		v.Rests = s.Upkeep != nil
-		if err := policy.Allow(who, a); err != nil {
-			s.denied(r, who.Actor(), err)
+		v.may = s.mayHere(r, who)
+		if err := s.authorised(r, who, a); err != nil {
 			return err
 		}
 		if r.Method == http.MethodPost && !s.ownForm(r, v) {

@@ -30,7 +30,8 @@ var (
 		"objective",
 		"schema",
 		"lookout", "clientele", "upkeep",
-		"availability", "servicing", "contract"}
+		"availability", "servicing", "contract",
+		"authority"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
@@ -38,7 +39,8 @@ var (
 		"schema/postgres",
 		"contract/compat",
 		"attest",
-		"rum"}
+		"rum",
+		"cedar", "opa"}
 )
 
 // impure are what a pure package may not import, and whose functions of the clock it may not call.
