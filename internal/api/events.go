@@ -37,8 +37,16 @@ type EventFilter struct {
 	Type    string `query:"type" maxLength:"253" doc:"only types that begin with this"`
 }
 
+// EventSpan chooses among events that are listed.
+type EventSpan struct {
+	Actor string    `query:"actor" maxLength:"1024" doc:"only by this actor, as user:NAME or system:NAME"`
+	Since time.Time `query:"since" doc:"only at or after this time"`
+	Until time.Time `query:"until" doc:"only before this time"`
+}
+
 type eventsInput struct {
 	EventFilter
+	EventSpan
 	After  int64 `query:"after" minimum:"0" doc:"only with a greater number"`
 	Before int64 `query:"before" minimum:"0" doc:"only with a smaller number"`
 	Limit  int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"at most so many"`
@@ -48,8 +56,12 @@ type eventsInput struct {
 func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*answered[wire.Events], error) {
 	items, err := s.Store.Events(ctx, store.EventQuery{
 		After: in.After, Before: in.Before, Subject: in.Subject, Type: in.Type, Limit: in.Limit, Backward: in.Newest,
+		Actor: in.Actor, Since: in.Since, Until: in.Until,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.readers.note(ctx, s.Now(), "list", in.EventFilter, in.Actor); err != nil {
 		return nil, err
 	}
 	out := wire.Events{Items: items}
@@ -79,6 +91,9 @@ func (s *Server) streamEvents(ctx context.Context, in *followInput) (*huma.Strea
 		if len(newest) > 0 {
 			after = newest[0].Seq
 		}
+	}
+	if err := s.readers.note(ctx, s.Now(), "follow", in.EventFilter, ""); err != nil {
+		return nil, err
 	}
 	headers := map[string]string{"X-Accel-Buffering": "no"}
 	return stream("text/event-stream", headers, func(w io.Writer) error {

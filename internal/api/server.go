@@ -41,6 +41,7 @@ type Options struct {
 	Logs         Logs
 	LogStore     LogStore // nil: log entries are not kept
 	Store        Store
+	Record       Record   // nil: the record is not signed
 	Notifier     Notifier // nil: followers of the record look for new events by themselves
 	Access       Access
 	Authority    Authority      // default: roles alone decide
@@ -67,6 +68,7 @@ type Server struct {
 	limits  limits
 	keys    keyring
 	denials denials
+	readers readers
 }
 
 // New makes a server.
@@ -83,6 +85,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{Options: o, mux: http.NewServeMux(), routes: map[string]route{}, started: o.Now().UTC(), limits: newLimits()}
 	s.keys = keyring{store: o.Store, now: o.Now}
 	s.denials = denials{store: o.Store, logger: o.Logger, limit: newBucket(denialRate, denialBurst)}
+	s.readers = readers{store: o.Store, logger: o.Logger, seen: map[string]time.Time{}}
 	s.api = humago.New(s.mux, s.config())
 	s.system()
 	s.resources()
@@ -98,6 +101,7 @@ func New(o Options) (*Server, error) {
 	s.notifiers()
 	s.incidents()
 	s.events()
+	s.record()
 	s.units()
 	s.upkeep()
 	s.databases()

@@ -58,6 +58,7 @@ interrupted; the instances of your services are then stopped. One plane that die
 	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
 	addMetrics(cmd, &c.Metrics)
 	addLogs(cmd, &c.LogLimits)
+	addRecord(cmd, &c.Record)
 	f.StringVar(&c.Gateway, "gateway", gatewayDefault, "address that takes users' requests")
 	f.StringVar(&c.Admin, "admin", adminDefault, "address of the data plane's health page and metrics")
 	addFlags(cmd, &c.Flags, &c.FlagsLimits)
@@ -164,6 +165,7 @@ func serverCommand() *cobra.Command {
 	addPlaces(cmd, &c.Database, &c.Listen, &c.URL, &c.Scrape, &c.Step)
 	addMetrics(cmd, &c.Metrics)
 	addLogs(cmd, &c.LogLimits)
+	addRecord(cmd, &c.Record)
 	addTLS(cmd, &c.TLS, "needed when others than this machine shall reach the API")
 	return cmd
 }

@@ -21,6 +21,8 @@ type Store interface {
 	List(ctx context.Context, p store.Page) ([]store.Doc, error)
 	Commit(ctx context.Context, w store.Write) ([]audit.Event, error)
 	Events(ctx context.Context, q store.EventQuery) ([]audit.Event, error)
+	Tree(ctx context.Context) (audit.Head, error)
+	Tiles(ctx context.Context, want []audit.Tile) ([][]byte, error)
 	Backup(ctx context.Context, w io.Writer) error
 	Restore(ctx context.Context, r io.Reader) error
 	Close() error

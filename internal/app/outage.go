@@ -40,6 +40,16 @@ func (d *discreet) Events(ctx context.Context, q store.EventQuery) ([]audit.Even
 	return events, d.told(ctx, err, "the database does not answer")
 }
 
+func (d *discreet) Tree(ctx context.Context) (audit.Head, error) {
+	head, err := d.Store.Tree(ctx)
+	return head, d.told(ctx, err, "the database does not answer")
+}
+
+func (d *discreet) Tiles(ctx context.Context, want []audit.Tile) ([][]byte, error) {
+	tiles, err := d.Store.Tiles(ctx, want)
+	return tiles, d.told(ctx, err, "the database does not answer")
+}
+
 func (d *discreet) Commit(ctx context.Context, w store.Write) ([]audit.Event, error) {
 	sealed, err := d.Store.Commit(ctx, w)
 	return sealed, d.told(ctx, err, "the database does not answer, and may or may not have recorded this")

@@ -40,6 +40,7 @@ import (
 	"github.com/ringfence/ringfence/internal/notify"
 	"github.com/ringfence/ringfence/internal/objective"
 	"github.com/ringfence/ringfence/internal/pager"
+	ledger "github.com/ringfence/ringfence/internal/record"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/responder"
 	"github.com/ringfence/ringfence/internal/servicing"
@@ -65,6 +66,7 @@ type ServerConfig struct {
 	Scrape   time.Duration // interval of scrapes
 	Step     time.Duration // interval of the controller
 	Metrics  MetricsConfig
+	Record   RecordConfig
 	LogLimits
 	Logger *slog.Logger
 }
@@ -73,6 +75,7 @@ type ServerConfig struct {
 type server struct {
 	ServerConfig
 	store      *notifying
+	record     *ledger.Ledger
 	blobs      *blob.Store
 	catalog    *catalog.Catalog
 	hub        *link.Hub
@@ -169,6 +172,9 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.openPager()
 	s.openSLOs()
 	s.clientele = clientele.New(clientele.Options{Store: s.store, Catalog: s.catalog, Alerts: s.pager, Logger: c.Logger})
+	if err := s.openRecord(ctx); err != nil {
+		return nil, err
+	}
 	return s, s.openProbes()
 }
 
@@ -192,6 +198,7 @@ func (s *server) run(ctx context.Context, l net.Listener, answer func(http.Handl
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.serving.Run(ctx) })
+	group.Go(func() error { return s.record.Run(ctx) })
 	group.Go(func() error { return s.upkeep.Run(ctx) })
 	group.Go(func() error { return s.servicing.Run(ctx) })
 	group.Go(func() error { return s.lab.Run(ctx) })
@@ -284,6 +291,7 @@ func (s *server) handler() (http.Handler, error) {
 		return nil, err
 	}
 	return api.New(api.Options{
+		Record: s.record,
 		Incidents: s.responder,
 		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Authority: s.authority,

@@ -37,6 +37,7 @@ type UpConfig struct {
 	Flags    string // empty: the data plane serves no flags
 	FlagsLimits
 	Metrics MetricsConfig
+	Record  RecordConfig
 	LogLimits
 	Unit    string
 	Access  AccessConfig
@@ -193,9 +194,9 @@ const quietPorts, loudPorts = 20000, 32768
 func alive(pid int) bool { return pid > 0 && unix.Kill(pid, 0) == nil }
 
 func (c *UpConfig) serverArgs() []string {
-	return append([]string{"server", "--data", c.Data, "--listen", c.Listen, "--url", c.URL,
+	return slices.Concat([]string{"server", "--data", c.Data, "--listen", c.Listen, "--url", c.URL,
 		"--scrape-interval", c.Scrape.String(), "--step-interval", c.Step.String(),
-		"--log-retention", c.LogRetention.String(), "--log-disk", strconv.FormatInt(c.LogDisk, 10)}, c.Metrics.args()...)
+		"--log-retention", c.LogRetention.String(), "--log-disk", strconv.FormatInt(c.LogDisk, 10)}, c.Metrics.args(), c.Record.args())
 }
 
 func (c *UpConfig) dataPlaneArgs() []string {

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/hex"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -107,4 +108,20 @@ func theirs(p []Hash) []tlog.Hash {
 		out[i] = tlog.Hash(h)
 	}
 	return out
+}
+
+// ParseHashes reads hashes in hexadecimal.
+func ParseHashes(texts []string) ([]Hash, error) {
+	if len(texts) > maxProof {
+		return nil, fmt.Errorf("a proof of %d hashes: expected at most %d", len(texts), maxProof)
+	}
+	out := make([]Hash, len(texts))
+	for i, t := range texts {
+		b, err := hex.DecodeString(t)
+		if err != nil || len(b) != HashSize {
+			return nil, fmt.Errorf("hash %d of the proof: expected %d hexadecimal digits", i+1, 2*HashSize)
+		}
+		out[i] = Hash(b)
+	}
+	return out, nil
 }

@@ -35,6 +35,14 @@ func (c *Client) Events(ctx context.Context, q wire.EventQuery) (wire.Events, er
 	if q.Type != "" {
 		v.Set("type", q.Type)
 	}
+	if q.Actor != "" {
+		v.Set("actor", q.Actor)
+	}
+	for key, at := range map[string]time.Time{"since": q.Since, "until": q.Until} {
+		if !at.IsZero() {
+			v.Set(key, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
 	if q.Newest {
 		v.Set("newest", "true")
 	}

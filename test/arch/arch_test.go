@@ -31,7 +31,8 @@ var (
 		"schema",
 		"lookout", "clientele", "upkeep",
 		"availability", "servicing", "contract",
-		"authority"}
+		"authority",
+		"record"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
@@ -40,7 +41,8 @@ var (
 		"contract/compat",
 		"attest",
 		"rum",
-		"cedar", "opa"}
+		"cedar", "opa",
+		"record/ship"}
 )
 
 // impure are what a pure package may not import, and whose functions of the clock it may not call.

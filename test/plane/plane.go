@@ -29,6 +29,7 @@ import (
 	"github.com/ringfence/ringfence/internal/notify/send"
 	"github.com/ringfence/ringfence/internal/pager"
 	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/record"
 	"github.com/ringfence/ringfence/internal/store"
 	"github.com/ringfence/ringfence/internal/store/sqlite"
 )
@@ -65,6 +66,7 @@ type Plane struct {
 	Server     *api.Server
 	Controller *controller.Controller
 	Hub        *link.Hub
+	Record     *record.Ledger
 	Interrupt  func() // breaks all connections
 
 	mu      sync.Mutex
@@ -132,7 +134,10 @@ func Start(t testing.TB) *Plane {
 	telling := notify.New(notify.Options{Store: p.Store, Catalog: declared, Rollouts: p.Controller, Changes: p.Store, Logger: logger,
 		Sender: send.New(send.Options{Secrets: filepath.Join(p.Dir, "secrets"), Version: "test"})})
 	paging := pager.New(pager.Options{Store: p.Store, Catalog: declared, Logger: logger})
+	p.Record = record.New(record.Options{Store: p.Store, Tree: p.Store, KeyFile: filepath.Join(p.Dir, "record", "key"), Logger: logger})
+	must(t, p.Record.Open(ctx))
 	p.Server, err = api.New(api.Options{
+		Record:  p.Record,
 		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared, Telling: telling,
 		Pager: paging, AlertNews: paging, Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
 		Access: access.Tokens{Store: p.Store}, FlagKeys: access.FlagKeys{Store: p.Store}, Logger: logger, Version: "test",

@@ -1,6 +1,10 @@
 package wire
 
-import "github.com/ringfence/ringfence/internal/audit"
+import (
+	"time"
+
+	"github.com/ringfence/ringfence/internal/audit"
+)
 
 // Events are some entries of the record.
 type Events struct {
@@ -14,6 +18,9 @@ type EventQuery struct {
 	Before  int64
 	Subject string
 	Type    string
+	Actor   string
+	Since   time.Time
+	Until   time.Time
 	Limit   int
 	Newest  bool // newest first
 }
