@@ -3,6 +3,7 @@ package access
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"net/http"
 	"strings"
 )
@@ -21,3 +22,5 @@ func Bearer(r *http.Request, token string) bool {
 	got, want := sha256.Sum256([]byte(BearerOf(r))), sha256.Sum256([]byte(token))
 	return token != "" && subtle.ConstantTimeCompare(got[:], want[:]) == 1
 }
+
+func base64url(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }

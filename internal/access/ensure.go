@@ -92,6 +92,21 @@ func kindOf(err error) errs.Kind {
 	return errs.Unavailable
 }
 
+// KeepToken writes a token into a file that only its owner reads, in place of one that is there.
+func KeepToken(path, token string) error {
+	if !tokenRE.MatchString(token) {
+		return errs.E(errs.Invalid, "not a token: expected rf_ and 43 letters, digits, - or _")
+	}
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errs.Wrap(errs.Unavailable, err, "cannot write the token file")
+	}
+	return writeToken(path, token)
+}
+
 // writeToken makes the file whole or not at all, and never over one that is there.
 func writeToken(path, token string) error {
 	fail := func(err error) error { return errs.Wrap(errs.Unavailable, err, "cannot write the token file") }

@@ -34,18 +34,47 @@ const idLength = 12
 // ID names a token among others of the same name.
 func (t Token) ID() string { return t.Hash[:min(len(t.Hash), idLength)] }
 
+// Wanted is a token to be made.
+type Wanted struct {
+	Name string
+	Role policy.Role
+	Life time.Duration   // 0: until it is revoked
+	Only []policy.Action // of what the role may, no more than this; none: all of it
+}
+
+// MaxLife is how long a token that ends may live.
+const MaxLife = 366 * 24 * time.Hour
+
+func (w Wanted) check() error {
+	switch {
+	case !nameRE.MatchString(w.Name):
+		return errs.E(errs.Invalid, "name %.80q: expected letters, digits and . _ @ + -, at most 63, beginning with a letter or digit", w.Name)
+	case !slices.Contains(Grantable, w.Role):
+		return errs.E(errs.Invalid, "role %.40q: expected one of %v", w.Role, Grantable)
+	case w.Life < 0 || w.Life > MaxLife:
+		return errs.E(errs.Invalid, "a life of %s: expected at most a year, or none for a token that does not end", w.Life)
+	}
+	for _, a := range w.Only {
+		if a == policy.Anyone || a == policy.Self || policy.Allow(policy.Principal{Name: w.Name, Role: w.Role}, a) != nil {
+			return errs.E(errs.Invalid, "only %.40q: a token with the role %s may not do that anyway", a, w.Role).Next("Choose among %v.", policy.May(w.Role))
+		}
+	}
+	return nil
+}
+
 // Create makes a token for a name that has none, and returns it; it is kept nowhere else.
-func (t Tokens) Create(ctx context.Context, actor, name string, role policy.Role, now time.Time) (string, Token, error) {
-	if !nameRE.MatchString(name) {
-		return "", Token{}, errs.E(errs.Invalid, "name %.80q: expected letters, digits and . _ @ + -, at most 63, beginning with a letter or digit", name)
+func (t Tokens) Create(ctx context.Context, actor string, want Wanted, now time.Time) (string, Token, error) {
+	if err := want.check(); err != nil {
+		return "", Token{}, err
 	}
-	if !slices.Contains(Grantable, role) {
-		return "", Token{}, errs.E(errs.Invalid, "role %.40q: expected one of %v", role, Grantable)
-	}
+	name := want.Name
 	secret := NewToken()
-	made := Token{Hash: hashOf(secret), Name: name, Role: role, Created: now.UTC(), By: actor}
+	made := Token{Hash: hashOf(secret), Name: name, Role: want.Role, Created: now.UTC(), By: actor, Only: want.Only}
+	if want.Life > 0 {
+		made.Expires = now.Add(want.Life).UTC()
+	}
 	err := t.change(ctx, now, func(all []kept) (store.Write, error) {
-		if slices.ContainsFunc(all, func(k kept) bool { return k.token.Name == name }) {
+		if slices.ContainsFunc(all, func(k kept) bool { return k.token.Name == name && k.token.Via == "" && !k.token.over(now) }) {
 			return store.Write{}, errs.E(errs.Conflict, "%s has a token", name).Next("Take another name, or revoke it first: ringfence token revoke %s", name)
 		}
 		return written(made, 0, "token.created", actor, now)
@@ -64,7 +93,7 @@ func (t Tokens) Revoke(ctx context.Context, actor, which string, now time.Time) 
 		if err != nil {
 			return store.Write{}, err
 		}
-		if last(all, k.token.Role) {
+		if k.token.Expires.IsZero() && len(k.token.Only) == 0 && last(all, k.token.Role) {
 			return store.Write{}, errs.E(errs.Conflict, "%s has the last token with the role %s; without one nobody could get in again", k.token.Name, k.token.Role).
 				Next("%s", another(k.token.Role))
 		}
@@ -77,7 +106,7 @@ func (t Tokens) Revoke(ctx context.Context, actor, which string, now time.Time) 
 
 func another(role policy.Role) string {
 	if role == policy.Admin {
-		return "Make another one first: ringfence token create NAME --role admin"
+		return "Make another one first: ringfence token create NAME --role admin --expires never"
 	}
 	return "Remove " + DataPlaneFile + " and restart the control plane, which makes another one, then revoke this one by its ID."
 }
@@ -93,7 +122,7 @@ func (t Tokens) List(ctx context.Context) ([]Token, error) {
 	return list, err
 }
 
-// kept is a stored token that is not revoked.
+// kept is a stored token that is not over.
 type kept struct {
 	token Token
 	rev   int64
@@ -111,7 +140,7 @@ func (t Tokens) kept(ctx context.Context) ([]kept, error) {
 			if err := json.Unmarshal(d.Body, &k.token); err != nil {
 				return nil, errs.Wrap(errs.Internal, err, "a stored token is damaged")
 			}
-			if k.token.Revoked.IsZero() {
+			if !k.token.over(t.now()) {
 				all = append(all, k)
 			}
 		}
@@ -146,11 +175,29 @@ func named(all []kept, which string) (kept, error) {
 func last(all []kept, role policy.Role) bool {
 	n := 0
 	for _, k := range all {
-		if k.token.Role == role {
+		if k.token.Role == role && k.token.Expires.IsZero() && len(k.token.Only) == 0 {
 			n++
 		}
 	}
 	return n == 1 && (role == policy.Admin || role == policy.DataPlane)
+}
+
+// evidence is what the record says of a token.
+func (t Token) evidence() map[string]any {
+	data := map[string]any{"role": t.Role}
+	if !t.Expires.IsZero() {
+		data["expires"] = t.Expires
+	}
+	if len(t.Only) > 0 {
+		data["only"] = t.Only
+	}
+	if t.Via != "" {
+		data["via"], data["id"] = t.Via, t.ID()
+	}
+	if t.From != "" {
+		data["from"] = t.From
+	}
+	return data
 }
 
 func written(tok Token, rev int64, event, actor string, now time.Time) (store.Write, error) {
@@ -158,7 +205,7 @@ func written(tok Token, rev int64, event, actor string, now time.Time) (store.Wr
 	if err != nil {
 		return store.Write{}, err
 	}
-	e, err := audit.New(now, event, actor, "token/"+tok.Name, map[string]any{"role": tok.Role})
+	e, err := audit.New(now, event, actor, "token/"+tok.Name, tok.evidence())
 	if err != nil {
 		return store.Write{}, err
 	}

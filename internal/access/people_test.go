@@ -21,14 +21,14 @@ func TestAPersonsToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := access.Tokens{Store: s}
-	secret, made, err := tokens.Create(ctx, "user:admin", "ann", policy.Operator, now)
+	secret, made, err := tokens.Create(ctx, "user:admin", access.Wanted{Name: "ann", Role: policy.Operator}, now)
 	if err != nil || made.ID() == "" {
 		t.Fatal(made, err)
 	}
 	if who, err := tokens.SignIn(ctx, secret); err != nil || !reflect.DeepEqual(who, policy.Principal{Name: "ann", Role: policy.Operator}) {
 		t.Fatal(who, err)
 	}
-	if _, _, err := tokens.Create(ctx, "user:admin", "ann", policy.Admin, now); !errs.Is(err, errs.Conflict) {
+	if _, _, err := tokens.Create(ctx, "user:admin", access.Wanted{Name: "ann", Role: policy.Admin}, now); !errs.Is(err, errs.Conflict) {
 		t.Errorf("a second one of the same name: %v", err)
 	}
 	list, err := tokens.List(ctx)
@@ -44,7 +44,7 @@ func TestAPersonsToken(t *testing.T) {
 	if _, err := tokens.Revoke(ctx, "user:admin", "ann", now); !errs.Is(err, errs.Missing) {
 		t.Errorf("revoked twice: %v", err)
 	}
-	if _, _, err := tokens.Create(ctx, "user:admin", "ann", policy.Viewer, now); err != nil {
+	if _, _, err := tokens.Create(ctx, "user:admin", access.Wanted{Name: "ann", Role: policy.Viewer}, now); err != nil {
 		t.Errorf("the name is free again: %v", err)
 	}
 	events, err := s.Events(ctx, store.EventQuery{Subject: "token/ann"})
@@ -61,12 +61,12 @@ func TestAPersonsToken(t *testing.T) {
 func TestNamesAndRolesThatAreRefused(t *testing.T) {
 	tokens := access.Tokens{Store: open(t)}
 	for _, name := range []string{"", "a b", "user:ann", "-ann", "a/b", "a\nb", strings.Repeat("a", 64)} {
-		if _, _, err := tokens.Create(t.Context(), "user:admin", name, policy.Viewer, time.Now()); !errs.Is(err, errs.Invalid) {
+		if _, _, err := tokens.Create(t.Context(), "user:admin", access.Wanted{Name: name, Role: policy.Viewer}, time.Now()); !errs.Is(err, errs.Invalid) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
 	for _, role := range []policy.Role{"", "root", policy.DataPlane} {
-		if _, _, err := tokens.Create(t.Context(), "user:admin", "ann", role, time.Now()); !errs.Is(err, errs.Invalid) {
+		if _, _, err := tokens.Create(t.Context(), "user:admin", access.Wanted{Name: "ann", Role: role}, time.Now()); !errs.Is(err, errs.Invalid) {
 			t.Errorf("role %q: %v", role, err)
 		}
 	}
@@ -85,7 +85,7 @@ func TestARevokedTokenStaysRevoked(t *testing.T) {
 	if _, err := tokens.Revoke(ctx, "user:admin", "dataplane", now); !errs.Is(err, errs.Conflict) {
 		t.Errorf("the last data plane: %v", err)
 	}
-	if _, _, err := tokens.Create(ctx, "user:admin", "ann", policy.Admin, now); err != nil {
+	if _, _, err := tokens.Create(ctx, "user:admin", access.Wanted{Name: "ann", Role: policy.Admin}, now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tokens.Revoke(ctx, "user:ann", "admin", now); err != nil {
@@ -109,7 +109,7 @@ func TestSomeoneIsLeft(t *testing.T) {
 	tokens := access.Tokens{Store: s}
 	names := []string{"a", "b", "c", "d"}
 	for _, n := range names {
-		if _, _, err := tokens.Create(ctx, "user:x", n, policy.Admin, now); err != nil {
+		if _, _, err := tokens.Create(ctx, "user:x", access.Wanted{Name: n, Role: policy.Admin}, now); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -36,11 +36,38 @@ type Token struct {
 	Created time.Time   `json:"created"`
 	By      string      `json:"by,omitempty"`     // who made it
 	Revoked time.Time   `json:"revoked,omitzero"` // since when it signs nobody in; kept, or its file would make it known again
+	Expires time.Time   `json:"expires,omitzero"` // from when on it signs nobody in; zero: never
+
+	Only          []policy.Action `json:"only,omitempty"` // no more than this of what its role may; none: all of it
+	Groups        []string        `json:"groups,omitempty"`
+	Via           string          `json:"via,omitempty"` // what it was given for; "" for one that an admin made
+	Authenticated time.Time       `json:"authenticated,omitzero"`
+	Strong        bool            `json:"strong,omitempty"`
+	From          string          `json:"from,omitempty"` // address of who signed in
 }
 
-// Tokens signs people and data planes in.
+// principal is whom the token signs in.
+func (t Token) principal() policy.Principal {
+	p := policy.Principal{Name: t.Name, Role: t.Role, Only: t.Only, Groups: t.Groups, Via: t.Via, Authenticated: t.Authenticated, Strong: t.Strong}
+	return p
+}
+
+// over says whether the token signs nobody in any more.
+func (t Token) over(now time.Time) bool {
+	return !t.Revoked.IsZero() || !t.Expires.IsZero() && !now.Before(t.Expires)
+}
+
+// Tokens signs people, programs and data planes in.
 type Tokens struct {
 	Store Store
+	Clock func() time.Time // nil: time.Now
+}
+
+func (t Tokens) now() time.Time {
+	if t.Clock == nil {
+		return time.Now()
+	}
+	return t.Clock()
 }
 
 var tokenRE = regexp.MustCompile(`^rf_[A-Za-z0-9_-]{43}$`)
@@ -75,10 +102,10 @@ func (t Tokens) SignIn(ctx context.Context, token string) (policy.Principal, err
 	if err := json.Unmarshal(doc.Body, &known); err != nil {
 		return policy.Principal{}, errs.Wrap(errs.Internal, err, "a stored token is damaged")
 	}
-	if subtle.ConstantTimeCompare([]byte(known.Hash), []byte(hash)) != 1 || !known.Revoked.IsZero() {
+	if subtle.ConstantTimeCompare([]byte(known.Hash), []byte(hash)) != 1 || known.over(t.now()) {
 		return policy.Principal{}, unknown
 	}
-	return policy.Principal{Name: known.Name, Role: known.Role}, nil
+	return known.principal(), nil
 }
 
 // Register makes a token known under a name; one that is known already stays as it is.

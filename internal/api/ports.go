@@ -177,7 +177,7 @@ type Notifier interface {
 // Access signs callers in, and says who can.
 type Access interface {
 	SignIn(ctx context.Context, token string) (policy.Principal, error)
-	Create(ctx context.Context, actor, name string, role policy.Role, now time.Time) (secret string, made access.Token, err error)
+	Create(ctx context.Context, actor string, want access.Wanted, now time.Time) (secret string, made access.Token, err error)
 	Revoke(ctx context.Context, actor, which string, now time.Time) (access.Token, error)
 	List(ctx context.Context) ([]access.Token, error)
 }
@@ -185,4 +185,11 @@ type Access interface {
 // Authority says who may do what.
 type Authority interface {
 	Decide(ctx context.Context, q policy.Request) (policy.Decision, error)
+}
+
+// Identity signs in whom identity providers vouch for.
+type Identity interface {
+	Exchange(ctx context.Context, token, program, from string, now time.Time) (secret string, made access.Token, err error)
+	End(ctx context.Context, actor, which string, now time.Time) ([]access.Token, error)
+	Forget(ctx context.Context, actor, name string, now time.Time) error
 }

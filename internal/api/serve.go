@@ -12,7 +12,16 @@ import (
 	"github.com/ringfence/ringfence/internal/policy"
 )
 
-type principalKey struct{}
+type (
+	principalKey struct{}
+	peerKey      struct{}
+)
+
+// peerOf is the address of who asks.
+func peerOf(ctx context.Context) string {
+	from, _ := ctx.Value(peerKey{}).(string)
+	return from
+}
 
 // actorOf returns who asks, as it stands in events.
 func actorOf(ctx context.Context) string { return principalOf(ctx).Actor() }
@@ -39,8 +48,11 @@ func (s *Server) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 		refuse(w, r, rt, p)
 		return
 	}
-	ctx, cancel := bounded(context.WithValue(r.Context(), principalKey{}, who), w, rt)
+	ctx, cancel := bounded(context.WithValue(context.WithValue(r.Context(), principalKey{}, who), peerKey{}, peer(r)), w, rt)
 	defer cancel()
+	if rt.stream && !who.Nobody() {
+		defer s.whileSigned(ctx, cancel, r, rt)()
+	}
 	r = r.WithContext(ctx)
 	if rt.maxBody == 0 {
 		rt.maxBody = maxJSON
@@ -79,6 +91,40 @@ func (s *Server) admit(r *http.Request, rt route) (policy.Principal, *problem) {
 		}
 	}
 	return who, s.authorised(r, rt, who)
+}
+
+// recheck is how often a stream's caller is looked at again.
+const recheck = 5 * time.Second
+
+// whileSigned ends a stream when its caller's token does, or what it may. A store that does not answer ends nothing. It returns
+// what to call at the stream's end.
+func (s *Server) whileSigned(ctx context.Context, cancel context.CancelFunc, r *http.Request, rt route) func() {
+	ctx, stop := context.WithCancel(ctx)
+	token := access.BearerOf(r)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(recheck)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			who, err := s.Access.SignIn(ctx, token)
+			over := errs.Is(err, errs.Denied)
+			if err == nil {
+				p := s.authorised(r.WithContext(ctx), rt, who)
+				over = p != nil && p.Status == http.StatusForbidden
+			}
+			if over {
+				cancel()
+				return
+			}
+		}
+	}()
+	return func() { stop(); <-done }
 }
 
 func (s *Server) unauthenticated(r *http.Request, rt route, err error) *problem {

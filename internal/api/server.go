@@ -28,6 +28,7 @@ type Options struct {
 	Hub          Hub
 	Flags        Flags
 	FlagKeys     FlagKeys
+	Identity     Identity // nil: nobody signs in by an identity provider
 	Board        Board
 	Lab          Lab
 	Pager        Pager
@@ -98,6 +99,7 @@ func New(o Options) (*Server, error) {
 	s.line()
 	s.configs()
 	s.tokens()
+	s.sessions()
 	s.notifiers()
 	s.incidents()
 	s.events()

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/api/wire"
@@ -26,21 +27,25 @@ func (s *Server) listTokens(ctx context.Context, _ *none) (*answered[wire.Tokens
 	if err != nil {
 		return nil, err
 	}
-	out := wire.Tokens{Items: make([]wire.Token, len(all))}
-	for i, t := range all {
-		out.Items[i] = tokenOf(t)
+	out := wire.Tokens{Items: []wire.Token{}}
+	for _, t := range all {
+		if t.Via == "" {
+			out.Items = append(out.Items, tokenOf(t))
+		}
 	}
 	return &answered[wire.Tokens]{out}, nil
 }
 
 func tokenOf(t access.Token) wire.Token {
-	return wire.Token{ID: t.ID(), Name: t.Name, Role: t.Role, Created: t.Created, By: t.By}
+	return wire.Token{ID: t.ID(), Name: t.Name, Role: t.Role, Created: t.Created, By: t.By, Expires: t.Expires, Only: t.Only,
+		Groups: t.Groups, Via: t.Via, From: t.From, Strong: t.Strong}
 }
 
 type tokenInput struct{ Body wire.NewToken }
 
 func (s *Server) createToken(ctx context.Context, in *tokenInput) (*answered[wire.MadeToken], error) {
-	secret, made, err := s.Access.Create(ctx, actorOf(ctx), in.Body.Name, in.Body.Role, s.Now())
+	want := access.Wanted{Name: in.Body.Name, Role: in.Body.Role, Life: time.Duration(in.Body.Life), Only: in.Body.Only}
+	secret, made, err := s.Access.Create(ctx, actorOf(ctx), want, s.Now())
 	return &answered[wire.MadeToken]{wire.MadeToken{Token: tokenOf(made), Secret: secret}}, err
 }
 

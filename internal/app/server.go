@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/access/oidc"
 	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/authority"
@@ -108,6 +110,8 @@ type server struct {
 	flags      *flagserve.Handlers
 	dataToken  string
 	secure     *tls.Config
+	issuing    sync.Once
+	issuers    *oidc.Issuers
 }
 
 // heapGrowth is by how many percent the heap grows between two collections: what is in it are mostly series, which stay, and as many
@@ -284,7 +288,7 @@ func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
 		Incidents: s.responder,
 		Catalog:   s.catalog, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Contracts: s.contracts, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
-		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store}, Authority: s.authority,
+		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store}, Identity: s.identity(), Authority: s.authority,
 		Metrics: charting{s.metrics}, LogStore: s.pageLogs(), Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})
 	if err != nil {
@@ -294,7 +298,7 @@ func (s *server) handler() (http.Handler, error) {
 		Record: s.record,
 		Incidents: s.responder,
 		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
-		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Authority: s.authority,
+		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Identity: s.identity(), Authority: s.authority,
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }

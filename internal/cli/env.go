@@ -26,37 +26,67 @@ type env struct {
 // client speaks to the server that is meant, as whoever is meant.
 func (e *env) client() (*client.Client, error) { return e.patient(0) }
 
-// patient is a client that waits longer for a control plane that does not answer, as when it is watched over restarts.
-func (e *env) patient(patience time.Duration) (*client.Client, error) {
+// address is the URL of the server that is meant, and whether it runs in the data folder.
+func (e *env) address() (*url.URL, bool, error) {
 	local, err := localServer(e.data)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	server := e.server
 	if server == "" {
 		server = local
 	}
 	if server == "" {
-		return nil, errs.E(errs.Unavailable, "no control plane runs in %s", e.data).
+		return nil, false, errs.E(errs.Unavailable, "no control plane runs in %s", e.data).
 			Next("Start one with: ringfence up, or name one with --server or --data.")
 	}
 	u, err := url.Parse(server)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errs.E(errs.Invalid, "server %q: expected a URL such as https://ringfence.example.com", server)
+		return nil, false, errs.E(errs.Invalid, "server %q: expected a URL such as https://ringfence.example.com", server)
 	}
-	loopback := isLoopback(u.Hostname())
-	token, err := e.token(server == local || loopback)
+	return u, server == local, nil
+}
+
+// patient is a client that waits longer for a control plane that does not answer, as when it is watched over restarts.
+func (e *env) patient(patience time.Duration) (*client.Client, error) {
+	u, mine, err := e.address()
 	if err != nil {
 		return nil, err
 	}
-	if token != "" && u.Scheme == "http" && !loopback {
-		return nil, errs.E(errs.Invalid, "server %q: a token is not sent unencrypted to another machine", server).Next("Use https.")
+	token, err := e.token(u.String(), mine || isLoopback(u.Hostname()))
+	if err != nil {
+		return nil, err
 	}
-	return client.New(client.Options{URL: server, Token: token, Patience: patience}), nil
+	if token != "" {
+		if err := e.private(u); err != nil {
+			return nil, err
+		}
+	}
+	return client.New(client.Options{URL: u.String(), Token: token, Patience: patience}), nil
+}
+
+// private says whether a secret may be sent to a server.
+func (e *env) private(u *url.URL) error {
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return errs.E(errs.Invalid, "server %q: a token is not sent unencrypted to another machine", u).Next("Use https.")
+	}
+	return nil
+}
+
+// anonymous is a client of nobody yet.
+func (e *env) anonymous() (*client.Client, error) {
+	u, _, err := e.address()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.private(u); err != nil {
+		return nil, err
+	}
+	return client.New(client.Options{URL: u.String()}), nil
 }
 
 // token finds the token. That of the data folder is not shown to another machine's server.
-func (e *env) token(mine bool) (string, error) {
+func (e *env) token(server string, mine bool) (string, error) {
 	if e.tokenFile != "" {
 		token, err := access.ReadToken(e.tokenFile)
 		if errs.Is(err, errs.Missing) {
@@ -67,8 +97,11 @@ func (e *env) token(mine bool) (string, error) {
 	if token := os.Getenv("RINGFENCE_TOKEN"); token != "" {
 		return strings.TrimSpace(token), nil
 	}
+	if token, err := access.ReadToken(e.kept(server)); !errs.Is(err, errs.Missing) {
+		return token, err
+	}
 	if !mine {
-		return "", errs.E(errs.Denied, "no token for %s", e.server).Next("Name its file with --token-file, or set RINGFENCE_TOKEN.")
+		return "", errs.E(errs.Denied, "no token for %s", e.server).Next("Sign in with: ringfence login, or name a token's file with --token-file, or set RINGFENCE_TOKEN.")
 	}
 	token, err := access.ReadToken(filepath.Join(e.data, access.AdminFile))
 	if errs.Is(err, errs.Missing) {

@@ -87,7 +87,7 @@ users ever see it.`,
 	f := root.PersistentFlags()
 	f.StringVar(&e.data, "data", defaultData(), "data folder; the server's address and the token are read from it")
 	f.StringVar(&e.server, "server", os.Getenv("RINGFENCE_SERVER"), "URL of the control plane (default $RINGFENCE_SERVER, or what runs in the data folder)")
-	f.StringVar(&e.tokenFile, "token-file", "", "file with the token (default $RINGFENCE_TOKEN, or admin.token in the data folder)")
+	f.StringVar(&e.tokenFile, "token-file", "", "file with the token (default $RINGFENCE_TOKEN, what ringfence login kept, or admin.token in the data folder)")
 	f.BoolVar(&e.json, "json", false, "print JSON")
 	root.AddGroup(&cobra.Group{ID: "changes", Title: "Changes:"}, &cobra.Group{ID: "look", Title: "Looking:"}, &cobra.Group{ID: "run", Title: "Running Ringfence:"})
 	add := func(group string, cmds ...*cobra.Command) {
@@ -102,7 +102,7 @@ users ever see it.`,
 	add("look", getCommand(e), exportCommand(e), serviceCommand(e), ringCommand(e), logsCommand(e), eventsCommand(e), auditCommand(e), verdictCommand(e), simulateCommand(e), flagsCommand(e), experimentCommand(e), sloCommand(e), probeCommand(e), alertCommand(e), rumCommand(e), replayCommand(e), schemaCommand(e), whoamiCommand(e), versionCommand(e))
 	add("look", queryCommand(e), interfaceCommand(e))
 	add("look", incidentCommand(e), oncallCommand(e), doraCommand(e))
-	add("run", backupCommand(e), tokenCommand(e))
+	add("run", backupCommand(e), tokenCommand(e), sessionCommand(e), loginCommand(e), logoutCommand(e))
 	for _, c := range extra {
 		if have := topCommand(root, c.Name()); have != nil { // commands that join a family
 			have.AddCommand(c.Commands()...)

@@ -52,6 +52,13 @@ func New(o Options) *Client {
 	return c
 }
 
+// As is the same client as somebody else.
+func (c *Client) As(token string) *Client {
+	other := *c
+	other.token = token
+	return &other
+}
+
 // URL is where the control plane is.
 func (c *Client) URL() string { return c.base }
 
@@ -160,7 +167,9 @@ func (c *Client) once(ctx context.Context, r request, body func() (io.ReadCloser
 			return nil, err
 		}
 		req.ContentLength = r.size
-		req.Header.Set("Content-Type", "application/octet-stream")
+		if req.Header.Get("Content-Type") == "" {
+			req.Header.Set("Content-Type", "application/octet-stream")
+		}
 		if r.body != nil {
 			req.Header.Set("Content-Type", "application/json")
 		}

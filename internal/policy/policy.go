@@ -61,19 +61,31 @@ var Actions = []Action{Self, Read, Decide, Change, Fetch, Send, Operate, Probe, 
 type Principal struct {
 	Name          string    `json:"name" doc:"name of the token, or of whom the issuer knows"`
 	Role          Role      `json:"role" enum:"admin,operator,viewer,prober,alerter,dataplane" doc:"what it is trusted with"`
+	Only          []Action  `json:"only,omitempty" doc:"of what the role may, no more than this; none: all of it"`
 	Groups        []string  `json:"groups,omitempty" doc:"what it belongs to, as its issuer says"`
-	Via           string    `json:"via,omitempty" doc:"how it signed in: token, oidc, passkey or exchange"`
+	Via           string    `json:"via,omitempty" doc:"how it signed in: oidc, passkey, lent or exchange; none: a token that an admin made"`
 	Authenticated time.Time `json:"authenticated,omitzero" doc:"when it last proved who it is; not known of a token"`
 	Strong        bool      `json:"strong,omitempty" doc:"whether it proved that by more than a secret that can be passed on: a passkey, or a second factor"`
 }
+
+// The ways to sign in.
+const (
+	OIDC     = "oidc"     // by an identity provider, in a browser
+	Passkey  = "passkey"  // by a passkey of an account here
+	Lent     = "lent"     // by a token that another one was exchanged for in a browser, for the command line
+	Exchange = "exchange" // a program, by a token of the issuer that vouches for it
+)
 
 // Nobody says whether p has not signed in.
 func (p Principal) Nobody() bool { return p.Name == "" && p.Role == "" }
 
 // Actor is the principal as it stands in events.
 func (p Principal) Actor() string {
-	if p.Role == DataPlane {
+	switch {
+	case p.Role == DataPlane:
 		return "system:" + p.Name
+	case p.Via == Exchange:
+		return "service:" + p.Name // a name of their own: who has one like it is somebody else
 	}
 	return "user:" + p.Name
 }
@@ -85,9 +97,16 @@ func Allow(p Principal, a Action) error {
 		return nil
 	case p.Nobody():
 		return errs.E(errs.Denied, "not signed in").Next("Send a token: Authorization: Bearer rf_…")
+	case len(p.Only) > 0 && a != Self && !slices.Contains(p.Only, a):
+		return errs.E(errs.Denied, "the token of %s is for %v only, not for this (%s)", p.Name, p.Only, a).Next("Use a token that is for this as well.")
 	case slices.Contains(granted[p.Role], a):
 		return nil
 	}
 	return errs.E(errs.Denied, "%s has the role %s, which may not do this (%s)", p.Name, p.Role, a).
 		Next("Use a token whose role may: operator may release and decide on rollouts, admin may do everything.")
+}
+
+// May is what tokens with a role may do.
+func May(r Role) []Action {
+	return slices.DeleteFunc(slices.Clone(granted[r]), func(a Action) bool { return a == Self })
 }

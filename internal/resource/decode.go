@@ -118,6 +118,8 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return canon(r, func(s *AlertRouting) { p.alertRouting(s) })
 	case KindScrape:
 		return canon(r, func(s *Scrape) { p.scrape(s, r.Metadata.Name) })
+	case KindIdentity:
+		return canon(r, func(s *IdentityProvider) { p.identityProvider(s) })
 	case KindDatabase:
 		return canon(r, func(s *Database) { p.database(s) })
 	case KindConfig:
@@ -140,7 +142,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | Scrape | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy | Database | AccessPolicy | AccessRules
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | Scrape | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy | Database | AccessPolicy | AccessRules | IdentityProvider
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -180,6 +182,8 @@ func kindOf(spec any) string {
 		return KindGroup
 	case Scrape:
 		return KindScrape
+	case IdentityProvider:
+		return KindIdentity
 	case Database:
 		return KindDatabase
 	case Notifier:

@@ -65,6 +65,7 @@ var (
 		KindGroup:        shapeOf(reflect.TypeFor[Group]()),
 		KindScrape:       shapeOf(reflect.TypeFor[Scrape]()),
 		KindDatabase:     shapeOf(reflect.TypeFor[Database]()),
+		KindIdentity:     shapeOf(reflect.TypeFor[IdentityProvider]()),
 		KindNotifier:     shapeOf(reflect.TypeFor[Notifier]()),
 		KindFlagSet:      shapeOf(reflect.TypeFor[FlagSet]()),
 		KindRotation:     shapeOf(reflect.TypeFor[Rotation]()),

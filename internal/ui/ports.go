@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/exposure"
@@ -120,6 +121,14 @@ type Notifier interface {
 // Access signs people in.
 type Access interface {
 	SignIn(ctx context.Context, token string) (policy.Principal, error)
+}
+
+// Identity signs people in by identity providers.
+type Identity interface {
+	Choices(ctx context.Context) ([]access.Choice, error)
+	Begin(ctx context.Context, provider, back string) (access.Attempt, error)
+	Lend(ctx context.Context, token, from string, now time.Time) (secret string, made access.Token, err error)
+	Finish(ctx context.Context, provider, back, code, from string, a access.Attempt, now time.Time) (secret string, made access.Token, err error)
 }
 
 // Line is one series of a chart: points are Unix seconds and value.

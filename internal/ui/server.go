@@ -35,6 +35,7 @@ type Options struct {
 	Notifier     Notifier // nil: pages look for new events by themselves
 	Access       Access
 	Authority    Authority     // default: roles alone decide
+	Identity     Identity      // nil: nobody signs in by an identity provider
 	Metrics      Metrics       // nil: no charts
 	LogStore     LogStore      // nil: no logs
 	Simulate     time.Duration // how long a page waits for a simulation; default 900 ms
@@ -93,6 +94,12 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /favicon.ico", s.files)
 	s.mux.HandleFunc("GET /sign-in", s.open(s.signInPage))
 	s.mux.HandleFunc("POST /sign-in", s.open(s.signIn))
+	if s.Identity != nil {
+		s.mux.HandleFunc("GET /account", s.signed(policy.Self, s.account))
+		s.mux.HandleFunc("POST /account/token", s.signed(policy.Self, s.lend))
+		s.mux.HandleFunc("GET /sign-in/{provider}", s.open(s.goToProvider))
+		s.mux.HandleFunc("GET /sign-in/{provider}/back", s.open(s.backFromProvider))
+	}
 	s.mux.HandleFunc("POST /sign-out", s.signed(policy.Self, s.signOut))
 	s.mux.HandleFunc("GET /{$}", s.signed(policy.Read, s.overview))
 	s.mux.HandleFunc("GET /services/{service}", s.signed(policy.Read, s.service))

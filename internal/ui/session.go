@@ -31,7 +31,10 @@ const (
 type stored struct {
 	Sealed  []byte    `json:"sealed"` // the token, readable only with the id
 	Expires time.Time `json:"expires"`
+	Agent   string    `json:"agent,omitempty"` // hash of what the browser calls itself: a cookie that is carried elsewhere is worth nothing there
 }
+
+func agentOf(r *http.Request) string { return docName(r.UserAgent()) }
 
 var idRE = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
@@ -84,7 +87,7 @@ func cookie(r *http.Request, id string, age time.Duration) *http.Cookie {
 // begin makes a session for a token that was just accepted, and clears away those that are over.
 func (s *Server) begin(ctx context.Context, r *http.Request, token string, who policy.Principal) (string, error) {
 	id, now := newID(), s.Now()
-	body, err := json.Marshal(stored{Sealed: sealer(id).Seal(nil, nil, []byte(token), nil), Expires: now.Add(sessionTime).UTC()})
+	body, err := json.Marshal(stored{Sealed: sealer(id).Seal(nil, nil, []byte(token), nil), Expires: now.Add(sessionTime).UTC(), Agent: agentOf(r)})
 	if err != nil {
 		return "", err
 	}
@@ -117,28 +120,38 @@ func (s *Server) sweep(ctx context.Context, now time.Time) {
 
 // sessionOf returns who a request is from; errs.Denied when it is from nobody.
 func (s *Server) sessionOf(r *http.Request) (string, policy.Principal, error) {
+	id, _, who, err := s.opened(r)
+	return id, who, err
+}
+
+// opened is sessionOf with the token that the session stands for.
+func (s *Server) opened(r *http.Request) (id, secret string, _ policy.Principal, _ error) {
 	none := errs.E(errs.Denied, "not signed in")
 	c, err := r.Cookie(cookieName(r))
 	if err != nil || !idRE.MatchString(c.Value) {
-		return "", policy.Principal{}, none
+		return "", "", policy.Principal{}, none
 	}
 	doc, err := s.Store.Get(r.Context(), kindSession, docName(c.Value))
 	if errs.Is(err, errs.Missing) {
-		return "", policy.Principal{}, none
+		return "", "", policy.Principal{}, none
 	}
 	if err != nil {
-		return "", policy.Principal{}, err
+		return "", "", policy.Principal{}, err
 	}
 	var kept stored
 	if err := json.Unmarshal(doc.Body, &kept); err != nil || !s.Now().Before(kept.Expires) {
-		return "", policy.Principal{}, none
+		return "", "", policy.Principal{}, none
 	}
 	token, err := sealer(c.Value).Open(nil, nil, kept.Sealed, nil)
 	if err != nil {
-		return "", policy.Principal{}, none
+		return "", "", policy.Principal{}, none
 	}
 	who, err := s.Access.SignIn(r.Context(), string(token))
-	return c.Value, who, err
+	if err == nil && kept.Agent != "" && kept.Agent != agentOf(r) {
+		err = errs.E(errs.Denied, "the session of %s was begun in another browser", who.Name)
+		s.denied(r, who.Actor(), err)
+	}
+	return c.Value, string(token), who, err
 }
 
 // end makes a session's cookie worth nothing.

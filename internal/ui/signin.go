@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/access"
 	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/policy"
@@ -18,6 +19,29 @@ type signInView struct {
 	*visit
 	Next    string
 	Trouble *trouble
+	Ways    []access.Choice // identity providers
+}
+
+// ways are the identity providers that the page offers.
+func (s *Server) ways(ctx context.Context) []access.Choice {
+	if s.Identity == nil {
+		return nil
+	}
+	ways, err := s.Identity.Choices(ctx)
+	if err != nil {
+		s.Logger.Error("identity providers cannot be listed", "err", err)
+	}
+	return ways
+}
+
+// unsigned shows the sign-in page with what went wrong.
+func (s *Server) unsigned(w http.ResponseWriter, r *http.Request, v *visit, next string, err error) error {
+	if errs.Is(err, errs.Denied) {
+		s.denied(r, "anonymous", err)
+	}
+	t := s.troubleOf(r, err)
+	v.Title = "Sign in"
+	return s.show(w, r, t.Status, "signin", signInView{visit: v, Next: next, Trouble: &t, Ways: s.ways(r.Context())})
 }
 
 // toSignIn sends a person to the sign-in page and back; a script or a form is told that the session is over.
@@ -43,7 +67,7 @@ func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, v *visit) er
 		return nil
 	}
 	v.Title = "Sign in"
-	return s.show(w, r, http.StatusOK, "signin", signInView{visit: v, Next: next})
+	return s.show(w, r, http.StatusOK, "signin", signInView{visit: v, Next: next, Ways: s.ways(r.Context())})
 }
 
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -53,12 +77,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, v *visit) error 
 		err = s.authorised(r, who, policy.Read)
 	}
 	if err != nil {
-		if errs.Is(err, errs.Denied) {
-			s.denied(r, "anonymous", err)
-		}
-		t := s.troubleOf(r, err)
-		v.Title = "Sign in"
-		return s.show(w, r, t.Status, "signin", signInView{visit: v, Next: next, Trouble: &t})
+		return s.unsigned(w, r, v, next, err)
 	}
 	id, err := s.begin(r.Context(), r, token, who)
 	if err != nil {

@@ -39,6 +39,7 @@ var (
 		"telemetry", "discover", "rehearsal", "accesslog", "acme",
 		"schema/postgres",
 		"contract/compat",
+		"access/oidc",
 		"attest",
 		"rum",
 		"cedar", "opa",
@@ -288,7 +289,7 @@ func TestNoTestHelperInTheBinary(t *testing.T) {
 
 // Every package under internal/ has its place in the layout.
 func TestEveryPackageHasAPlace(t *testing.T) {
-	edges := []string{"api", "api/wire", "client", "cli", "ui", "manifest", "certs", "handover", "otlp", "flaggate", "ofrep", "flagd", "flagserve", "app", "demo", "drill", "store/storetest", "store/pgtest"}
+	edges := []string{"api", "api/wire", "client", "cli", "ui", "issuer", "manifest", "certs", "handover", "otlp", "flaggate", "ofrep", "flagd", "flagserve", "app", "demo", "drill", "store/storetest", "store/pgtest"}
 	known := slices.Concat(pure, engines, adapters, edges)
 	for _, f := range read(t) {
 		if strings.HasPrefix(f.path, "internal/") && !slices.Contains(known, f.pkg) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/access/oidc"
 	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/audit"
@@ -140,7 +141,7 @@ func Start(t testing.TB) *Plane {
 		Record:  p.Record,
 		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared, Telling: telling,
 		Pager: paging, AlertNews: paging, Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
-		Access: access.Tokens{Store: p.Store}, FlagKeys: access.FlagKeys{Store: p.Store}, Logger: logger, Version: "test",
+		Access: access.Tokens{Store: p.Store}, FlagKeys: access.FlagKeys{Store: p.Store}, Identity: access.Identity{Tokens: access.Tokens{Store: p.Store}, Providers: declared, Issuers: &oidc.Issuers{}}, Logger: logger, Version: "test",
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") }),
 		UI:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "page") }),
 	})
@@ -164,11 +165,11 @@ func Start(t testing.TB) *Plane {
 
 func (p *Plane) signIn(t testing.TB, ctx context.Context) {
 	tokens := access.Tokens{Store: p.Store}
-	viewer, _, err := tokens.Create(ctx, "system:test", "viewer", policy.Viewer, time.Now())
+	viewer, _, err := tokens.Create(ctx, "system:test", access.Wanted{Name: "viewer", Role: policy.Viewer}, time.Now())
 	must(t, err)
-	operator, _, err := tokens.Create(ctx, "system:test", "operator", policy.Operator, time.Now())
+	operator, _, err := tokens.Create(ctx, "system:test", access.Wanted{Name: "operator", Role: policy.Operator}, time.Now())
 	must(t, err)
-	alerter, _, err := tokens.Create(ctx, "system:test", "alerter", policy.Alerter, time.Now())
+	alerter, _, err := tokens.Create(ctx, "system:test", access.Wanted{Name: "alerter", Role: policy.Alerter}, time.Now())
 	must(t, err)
 	admin, err := access.ReadToken(filepath.Join(p.Dir, access.AdminFile))
 	must(t, err)
