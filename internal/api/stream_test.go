@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -225,5 +226,34 @@ func TestMethodsAndPaths(t *testing.T) {
 	}
 	if res, body := request(t, p, policy.Admin, http.MethodGet, "/v1/events?limit=0&suject=x", "", nil); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body, "suject") {
 		t.Errorf("a misspelt parameter: %s %s", res.Status, body)
+	}
+}
+
+// TestAStreamEndsWithItsToken: what was open when a token was revoked does not stay open.
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	p := plane.Start(t)
+	made, err := p.Admin.CreateToken(t.Context(), wire.NewToken{Name: "ann", Role: policy.Viewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+"/v1/events/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+made.Secret)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res, err)
+	}
+	defer res.Body.Close()
+	if _, err := p.Admin.RevokeToken(t.Context(), "ann"); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := io.Copy(io.Discard, res.Body); ended <- err }()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("a minute after its token was revoked, the stream is open")
 	}
 }

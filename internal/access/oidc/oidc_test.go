@@ -124,36 +124,58 @@ func publicKey(t *testing.T, at string) *ecdsa.PublicKey {
 	return set.Keys[0].Key.(*ecdsa.PublicKey)
 }
 
-// TestForgedTokens: the known ways to have a token believed that the issuer did not make for this.
-func TestForgedTokens(t *testing.T) {
+// refused tries tokens that nobody may get in by, and the genuine one.
+func refused(t *testing.T, p resource.IdentityProvider, genuine string, cases map[string]string) {
+	t.Helper()
+	issuers := &oidc.Issuers{}
+	if _, err := issuers.Verify(t.Context(), p, "ringfence", genuine); err != nil {
+		t.Fatalf("the genuine one: %v", err)
+	}
+	for what, token := range cases {
+		if claims, err := issuers.Verify(t.Context(), p, "ringfence", token); !errs.Is(err, errs.Denied) {
+			t.Errorf("%s: %+v, %v", what, claims, err)
+		}
+	}
+}
+
+func claimsOf(p resource.IdentityProvider, now time.Time) map[string]any {
+	return map[string]any{"sub": "program:build", "aud": "ringfence", "iss": p.Issuer, "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
+}
+
+// TestTokensForSomethingElse: signed by the issuer, and yet not for this, not now, or not complete.
+func TestTokensForSomethingElse(t *testing.T) {
 	at, p := start(t)
 	now := time.Now()
-	good := map[string]any{"sub": "program:build", "aud": "ringfence", "iss": p.Issuer, "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
-	with := func(change map[string]any) map[string]any {
-		all := maps.Clone(good)
-		for k, v := range change {
-			if v == nil {
-				delete(all, k)
-			} else {
-				all[k] = v
-			}
-		}
-		return all
-	}
 	signed := func(change map[string]any) string {
-		// The issuer's own signer fills in what is left out, so that what is missing is set to null.
-		all := with(change)
-		for k, v := range change {
-			if v == nil {
-				all[k] = nil
-			}
-		}
+		all := claimsOf(p, now)
+		maps.Copy(all, change)
 		s, err := at.Sign(all)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
+	refused(t, p, signed(nil), map[string]string{
+		"another issuer":       signed(map[string]any{"iss": "https://evil.example.com"}),
+		"issuer with a slash":  signed(map[string]any{"iss": p.Issuer + "/"}),
+		"another audience":     signed(map[string]any{"aud": "other"}),
+		"audience's beginning": signed(map[string]any{"aud": "ring"}),
+		"no audience":          signed(map[string]any{"aud": nil}),
+		"over":                 signed(map[string]any{"exp": now.Add(-time.Minute).Unix()}),
+		"no end":               signed(map[string]any{"exp": nil}),
+		"end in words":         signed(map[string]any{"exp": "never"}),
+		"not yet":              signed(map[string]any{"nbf": now.Add(time.Hour).Unix()}),
+		"a little too early":   signed(map[string]any{"nbf": now.Add(3 * time.Minute).Unix()}),
+		"from the future":      signed(map[string]any{"iat": now.Add(time.Hour).Unix()}),
+		"no beginning":         signed(map[string]any{"iat": nil}),
+		"nobody":               signed(map[string]any{"sub": ""}),
+	})
+}
+
+// TestForgedTokens: the known ways to have a token believed that the issuer did not make for this.
+func TestForgedTokens(t *testing.T) {
+	at, p := start(t)
+	good := claimsOf(p, time.Now())
 	public := publicKey(t, p.Issuer)
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -176,9 +198,14 @@ func TestForgedTokens(t *testing.T) {
 	}
 	none := func(string) []byte { return nil }
 	x, y := base64.RawURLEncoding.EncodeToString(other.X.FillBytes(make([]byte, 32))), base64.RawURLEncoding.EncodeToString(other.Y.FillBytes(make([]byte, 32)))
-	genuine := signed(nil)
+	genuine, err := at.Sign(good)
+	if err != nil {
+		t.Fatal(err)
+	}
 	parts := strings.Split(genuine, ".")
-	evil, _ := json.Marshal(with(map[string]any{"sub": "program:other"}))
+	evil := maps.Clone(good)
+	evil["sub"] = "program:other"
+	changed, _ := json.Marshal(evil)
 	cases := map[string]string{
 		"alg none":              forge(map[string]any{"alg": "none"}, good, none),
 		"alg None":              forge(map[string]any{"alg": "None"}, good, none),
@@ -198,36 +225,15 @@ func TestForgedTokens(t *testing.T) {
 		"zero signature":        forge(map[string]any{"alg": "ES256", "kid": "1"}, good, func(string) []byte { return make([]byte, 64) }),
 		"empty signature":       parts[0] + "." + parts[1] + ".",
 		"no signature":          parts[0] + "." + parts[1],
-		"claims changed":        parts[0] + "." + base64.RawURLEncoding.EncodeToString(evil) + "." + parts[2],
+		"claims changed":        parts[0] + "." + base64.RawURLEncoding.EncodeToString(changed) + "." + parts[2],
 		"a part more":           genuine + ".x",
 		"unknown crit":          forge(map[string]any{"alg": "ES256", "kid": "1", "crit": []string{"x"}, "x": 1}, good, byOther),
 		"RS256 for an EC key":   forge(map[string]any{"alg": "RS256", "kid": "1"}, good, byOther),
-		"another issuer":        signed(map[string]any{"iss": "https://evil.example.com"}),
-		"issuer with a slash":   signed(map[string]any{"iss": p.Issuer + "/"}),
-		"another audience":      signed(map[string]any{"aud": "other"}),
-		"audience's beginning":  signed(map[string]any{"aud": "ring"}),
-		"no audience":           signed(map[string]any{"aud": nil}),
-		"over":                  signed(map[string]any{"exp": now.Add(-time.Minute).Unix()}),
-		"no end":                signed(map[string]any{"exp": nil}),
-		"end in words":          signed(map[string]any{"exp": "never"}),
-		"not yet":               signed(map[string]any{"nbf": now.Add(time.Hour).Unix()}),
-		"a little too early":    signed(map[string]any{"nbf": now.Add(3 * time.Minute).Unix()}),
-		"from the future":       signed(map[string]any{"iat": now.Add(time.Hour).Unix()}),
-		"no beginning":          signed(map[string]any{"iat": nil}),
-		"nobody":                signed(map[string]any{"sub": ""}),
 		"empty":                 "",
 		"dots":                  "..",
 		"JSON of two":           `{"payload":"` + parts[1] + `","signatures":[{"protected":"` + parts[0] + `","signature":"` + parts[2] + `"},{"protected":"` + parts[0] + `","signature":"AA"}]}`,
 	}
-	issuers := &oidc.Issuers{}
-	if _, err := issuers.Verify(t.Context(), p, "ringfence", genuine); err != nil {
-		t.Fatalf("the genuine one: %v", err)
-	}
-	for what, token := range cases {
-		if claims, err := issuers.Verify(t.Context(), p, "ringfence", token); !errs.Is(err, errs.Denied) {
-			t.Errorf("%s: %+v, %v", what, claims, err)
-		}
-	}
+	refused(t, p, genuine, cases)
 }
 
 // TestAnIssuerThatMisbehaves: one that is not there, answers endlessly, redirects, or says it is another one, lets nobody in.
