@@ -29,6 +29,8 @@ func (o out) Get(_ context.Context, kind, name string) (store.Doc, error) {
 func (o out) List(context.Context, store.Page) ([]store.Doc, error)           { return nil, o.err }
 func (o out) Commit(context.Context, store.Write) ([]audit.Event, error)      { return nil, o.err }
 func (o out) Events(context.Context, store.EventQuery) ([]audit.Event, error) { return nil, o.err }
+func (o out) Tree(context.Context) (audit.Head, error)                        { return audit.Head{}, o.err }
+func (o out) Tiles(context.Context, []audit.Tile) ([][]byte, error)           { return nil, o.err }
 func (o out) Backup(context.Context, io.Writer) error                         { return o.err }
 func (o out) Restore(context.Context, io.Reader) error                        { return o.err }
 func (o out) Close() error                                                    { return nil }
