@@ -43,7 +43,7 @@ func TestWhatAnOutageTells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	guard := s.store.Store.(*discreet)
+	guard := s.store.Store.(recorded).Store.(*discreet)
 	t.Cleanup(func() { _ = errors.Join(s.close()) })
 	h, err := s.handler()
 	if err != nil {

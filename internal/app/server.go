@@ -135,7 +135,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		return nil, err
 	}
 	s := &server{ServerConfig: c}
-	s.store = newNotifying(&discreet{Store: base, log: c.Logger}, s.declared, func() { s.serving.Wake() })
+	s.store = newNotifying(recorded{&discreet{Store: base, log: c.Logger}}, s.declared, func() { s.serving.Wake() })
 	if err := access.EnsureTokens(ctx, base, c.Data, time.Now().UTC()); err != nil {
 		return nil, err
 	}

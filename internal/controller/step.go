@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ringfence/ringfence/internal/audit"
 	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/fleet"
 	"github.com/ringfence/ringfence/internal/resource"
@@ -212,6 +213,11 @@ func (c *Controller) retire(ctx context.Context, live versioned[Live], now time.
 		return err
 	}
 	b.put(KindLive, service, live.rev, nil, Live{Service: service, Count: live.value.Count})
+	gone, err := audit.New(now, "service.retired", "system:controller", "service/"+service, map[string]any{"units": units, "reason": "the service was deleted"})
+	if err != nil {
+		return err
+	}
+	b.Events = append(b.Events, gone)
 	if b.err != nil {
 		return b.err
 	}
