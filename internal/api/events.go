@@ -61,7 +61,7 @@ func (s *Server) listEvents(ctx context.Context, in *eventsInput) (*answered[wir
 	if err != nil {
 		return nil, err
 	}
-	if err := s.readers.note(ctx, s.Now(), "list", in.EventFilter, in.Actor); err != nil {
+	if err := s.reads(ctx, "list", in.EventFilter, in.Actor); err != nil {
 		return nil, err
 	}
 	out := wire.Events{Items: items}
@@ -92,7 +92,7 @@ func (s *Server) streamEvents(ctx context.Context, in *followInput) (*huma.Strea
 			after = newest[0].Seq
 		}
 	}
-	if err := s.readers.note(ctx, s.Now(), "follow", in.EventFilter, ""); err != nil {
+	if err := s.reads(ctx, "follow", in.EventFilter, ""); err != nil {
 		return nil, err
 	}
 	headers := map[string]string{"X-Accel-Buffering": "no"}

@@ -3,16 +3,12 @@ package api
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
-	"sync"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/audit"
-	"github.com/ringfence/ringfence/internal/errs"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/record"
 	"github.com/ringfence/ringfence/internal/store"
@@ -101,7 +97,7 @@ func (s *Server) hashTile(ctx context.Context, in *tileInput) (*textAnswer, erro
 }
 
 func (s *Server) entryTile(ctx context.Context, in *tileInput) (*textAnswer, error) {
-	if err := s.readers.note(ctx, s.Now(), "entries", EventFilter{}, ""); err != nil {
+	if err := s.reads(ctx, "entries", EventFilter{}, ""); err != nil {
 		return nil, err
 	}
 	return tile(s.Record.Entries(ctx, in.Tile))
@@ -126,7 +122,7 @@ type seqInput struct {
 }
 
 func (s *Server) proveEvent(ctx context.Context, in *seqInput) (*answered[record.Proof], error) {
-	if err := s.readers.note(ctx, s.Now(), "show", EventFilter{}, ""); err != nil {
+	if err := s.reads(ctx, "show", EventFilter{}, ""); err != nil {
 		return nil, err
 	}
 	p, err := s.Record.Prove(ctx, in.Seq)
@@ -194,51 +190,7 @@ func (s *Server) writeExport(ctx context.Context, w io.Writer, after, through in
 	return nil
 }
 
-// readers record who reads the record: once for each reader, way of reading and filter in an hour. An event for every look of a page
-// that looks each second would bury what they look for.
-type readers struct {
-	store  Store
-	logger *slog.Logger
-
-	mu   sync.Mutex
-	seen map[string]time.Time
-}
-
-const (
-	readEvery  = time.Hour
-	maxReaders = 10_000
-)
-
-// Read is the data of the event record.read.
-type Read struct {
-	How     string `json:"how" enum:"list,follow,show,entries,page" doc:"how it was read"`
-	Subject string `json:"subject,omitempty" doc:"the filter"`
-	Type    string `json:"type,omitempty"`
-	Actor   string `json:"actor,omitempty"`
-}
-
-// note records that the caller reads. What cannot be recorded is not read.
-func (r *readers) note(ctx context.Context, now time.Time, how string, f EventFilter, by string) error {
-	who := actorOf(ctx)
-	key := who + "\x00" + how + "\x00" + f.Subject + "\x00" + f.Type + "\x00" + by
-	r.mu.Lock()
-	last, ok := r.seen[key]
-	r.mu.Unlock()
-	if ok && now.Sub(last) < readEvery {
-		return nil
-	}
-	e, err := audit.New(now, "record.read", who, "record/events", Read{How: how, Subject: f.Subject, Type: f.Type, Actor: by})
-	if err != nil {
-		return err
-	}
-	if _, err := r.store.Commit(ctx, store.Write{Events: []audit.Event{e}}); err != nil {
-		return errs.Wrap(errs.KindOf(err), err, "the record is not read by who cannot be recorded")
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.seen) >= maxReaders {
-		clear(r.seen)
-	}
-	r.seen[key] = now
-	return nil
+// reads records that the caller reads the record.
+func (s *Server) reads(ctx context.Context, how string, f EventFilter, by string) error {
+	return s.readers.Note(ctx, s.Now(), actorOf(ctx), record.Read{How: how, Subject: f.Subject, Type: f.Type, Actor: by})
 }

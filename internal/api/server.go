@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/record"
 	"github.com/ringfence/ringfence/internal/replay"
 )
 
@@ -69,7 +70,7 @@ type Server struct {
 	limits  limits
 	keys    keyring
 	denials denials
-	readers readers
+	readers *record.Readers
 }
 
 // New makes a server.
@@ -86,7 +87,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{Options: o, mux: http.NewServeMux(), routes: map[string]route{}, started: o.Now().UTC(), limits: newLimits()}
 	s.keys = keyring{store: o.Store, now: o.Now}
 	s.denials = denials{store: o.Store, logger: o.Logger, limit: newBucket(denialRate, denialBurst)}
-	s.readers = readers{store: o.Store, logger: o.Logger, seen: map[string]time.Time{}}
+	s.readers = record.NewReaders(o.Store)
 	s.api = humago.New(s.mux, s.config())
 	s.system()
 	s.resources()

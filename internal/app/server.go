@@ -286,6 +286,7 @@ func (c charting) QueryRange(ctx context.Context, expr string, from, to time.Tim
 // handler is the API, with Prometheus' query API and the pages for people beside it.
 func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
+		Record:    s.record,
 		Incidents: s.responder,
 		Catalog:   s.catalog, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Contracts: s.contracts, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store}, Identity: s.identity(), Authority: s.authority,

@@ -27,7 +27,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 		return nil, err
 	}
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "calendar", "plans", "plan", "events", "simulate", "signin", "signedin", "account", "error",
+	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "calendar", "plans", "plan", "events", "event", "simulate", "signin", "signedin", "account", "error",
 		"flags", "flag", "flagedit", "flagset", "requests", "experiments", "experiment", "incidents", "incident", "entry", "postmortem", "incidenttrends", "slos", "slo", "explore", "probes", "probe", "probeedit", "users", "alerts", "alert", "noise", "availability", "interface", "units"} {
 		page, err := base.Clone()
 		if err == nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/policy"
+	"github.com/ringfence/ringfence/internal/record"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
 
@@ -32,6 +33,7 @@ type Options struct {
 	Availability Availability // nil: there are no pages of services' minutes
 	Hub          Hub
 	Store        Store
+	Record       Record   // nil: events are not proved
 	Notifier     Notifier // nil: pages look for new events by themselves
 	Access       Access
 	Authority    Authority     // default: roles alone decide
@@ -57,6 +59,7 @@ type Server struct {
 	trials  chan struct{} // simulations at the same time
 	traffic recent
 	flying  flights
+	readers *record.Readers
 }
 
 // New makes the pages' handler. It fails only when a page cannot be parsed.
@@ -77,7 +80,7 @@ func New(o Options) (*Server, error) {
 		o.Scrape = 5 * time.Second
 	}
 	s := &Server{Options: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), denials: limiter{level: denialBurst},
-		trials: make(chan struct{}, 1)}
+		trials: make(chan struct{}, 1), readers: record.NewReaders(o.Store)}
 	var err error
 	if s.files, err = readFiles(); err != nil {
 		return nil, err
@@ -112,6 +115,10 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /plans/{plan}", s.signed(policy.Read, s.planEditor))
 	s.mux.HandleFunc("POST /plans/{plan}", s.signed(policy.Change, s.editPlan))
 	s.mux.HandleFunc("GET /events", s.signed(policy.Read, s.events))
+	s.mux.HandleFunc("GET /events/{seq}", s.signed(policy.Read, s.event))
+	if s.Record != nil {
+		s.mux.HandleFunc("GET /events/{seq}/proof", s.signed(policy.Read, s.proof))
+	}
 	s.mux.HandleFunc("GET /simulate", s.signed(policy.Read, s.simulation))
 	s.mux.HandleFunc("GET "+livePath, s.signed(policy.Read, s.live))
 	s.mux.HandleFunc("GET /ui/series", s.signed(policy.Read, s.series))
