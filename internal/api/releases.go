@@ -40,6 +40,9 @@ func (s *Server) release(ctx context.Context, in *releaseInput) (*answered[wire.
 	if err := s.ensureRelease(ctx, in); err != nil {
 		return nil, err
 	}
+	if err := s.bring(ctx, in); err != nil {
+		return nil, err
+	}
 	state, err := s.Rollouts.Release(ctx, actorOf(ctx), orderOf(in), s.Now())
 	if err != nil {
 		return nil, err

@@ -49,6 +49,7 @@ type Options struct {
 	Authority    Authority      // default: roles alone decide
 	Samples      replay.Samples // nil: recorded rollouts cannot be decided again
 	Contracts    Contracts      // nil: interfaces are not kept
+	Vetting      Vetting        // nil: no evidence of artifacts is kept
 	Availability Availability   // nil: nothing is known of it
 	Metrics      http.Handler   // Prometheus' query API, below /api/v1/
 	Telemetry    Telemetry
@@ -118,6 +119,7 @@ func New(o Options) (*Server, error) {
 	s.customers()
 	s.availability()
 	s.interfaces()
+	s.evidenceOfArtifacts()
 	s.probes()
 	s.rum()
 	s.logStore()

@@ -14,6 +14,7 @@ import (
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 	"github.com/ringfence/ringfence/internal/tsdb"
+	"github.com/ringfence/ringfence/internal/vetting"
 )
 
 // openContracts makes what keeps contracts, and lets releases carry their interfaces.
@@ -51,15 +52,19 @@ func (s *server) served(ctx context.Context, service string) ([]string, error) {
 	return all, nil
 }
 
-// contracted begins no rollout of a release that breaks what callers rely on. What takes back or brings back what was is not asked.
+// contracted begins no rollout of a release that breaks what callers rely on, or that may not ship. What takes back or brings back what was is not asked.
 type contracted struct {
 	*controller.Controller
-	keeper *contract.Keeper
+	keeper  *contract.Keeper
+	vetting *vetting.Keeper
 }
 
 func (c contracted) Release(ctx context.Context, actor string, o rollout.Order, now time.Time) (rollout.State, error) {
 	if o.Version != "" && !flag.IsSubject(o.Service) {
 		if err := c.keeper.Refuse(ctx, actor, o.Service, o.Version); err != nil {
+			return rollout.State{}, err
+		}
+		if err := c.vetting.Refuse(ctx, actor, o.Service, o.Version); err != nil {
 			return rollout.State{}, err
 		}
 	}

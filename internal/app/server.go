@@ -56,6 +56,7 @@ import (
 	"github.com/ringfence/ringfence/internal/tsdb"
 	"github.com/ringfence/ringfence/internal/ui"
 	"github.com/ringfence/ringfence/internal/upkeep"
+	"github.com/ringfence/ringfence/internal/vetting"
 )
 
 // ServerConfig configures a control plane.
@@ -93,6 +94,7 @@ type server struct {
 	slos       *objective.Engine
 	clientele  *clientele.Engine
 	contracts  *contract.Keeper
+	vetting    *vetting.Keeper
 	rulesOff   atomic.Pointer[map[string][]string] // services that built-in rules do not watch, by the rule's name
 	pager      *pager.Pager                        // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
@@ -163,7 +165,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.told = newTold(counting{s.metrics}, s.events, s.serving)
 	s.controller = controller.New(controller.Options{
 		Store: s.store, Fleet: everywhere{s.hub, s.serving, s.told}, Metrics: s.told, Further: s.metrics, Catalog: s.catalog, Calendar: windows{}, Checks: checking{s.checks, s},
-		Logger: c.Logger, Interval: c.Step,
+		Admitted: s.admitted, Logger: c.Logger, Interval: c.Step,
 	})
 	s.openAuthority()
 	s.upkeep = upkeep.New(upkeep.Options{Store: s.store, Fleet: s.hub, Declared: func() { s.controller.Declared() }, Logger: c.Logger})
@@ -174,6 +176,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 		Every: 60 * c.Step, Logger: c.Logger})
 	s.serving.Experiments, s.board.Experiments = s.lab, s.lab
 	s.openPager()
+	s.openVetting()
 	s.openSLOs()
 	s.clientele = clientele.New(clientele.Options{Store: s.store, Catalog: s.catalog, Alerts: s.pager, Logger: c.Logger})
 	if err := s.openRecord(ctx); err != nil {
@@ -211,6 +214,7 @@ func (s *server) run(ctx context.Context, l net.Listener, answer func(http.Handl
 	group.Go(func() error { return s.rules.Run(ctx) })
 	group.Go(func() error { return s.slos.Run(ctx) })
 	group.Go(func() error { return s.clientele.Run(ctx) })
+	group.Go(func() error { return s.vetting.Run(ctx) })
 	group.Go(func() error { return s.openLookout().Run(ctx) })
 	group.Go(func() error { return s.responder.Run(ctx) })
 	group.Go(func() error { return s.notify.Run(ctx) })
@@ -288,7 +292,7 @@ func (s *server) handler() (http.Handler, error) {
 	pages, err := ui.New(ui.Options{
 		Record:    s.record,
 		Incidents: s.responder,
-		Catalog:   s.catalog, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Contracts: s.contracts, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
+		Catalog:   s.catalog, Rollouts: contracted{s.controller, s.contracts, s.vetting}, Decisions: s.controller, LastGood: s.lastGood, Plans: s.catalog, Calendar: almanac{}, Hub: everywhere{s.hub, s.serving, s.told}, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Upkeep: s.upkeep, Contracts: s.contracts, Vetting: s.vetting, Availability: s.minutes(), Pager: s.pager, Probes: s.probes, Usage: usages{s},
 		Store: s.store, Notifier: s.store, Access: access.Tokens{Store: s.store}, Identity: s.identity(), Authority: s.authority,
 		Metrics: charting{s.metrics}, LogStore: s.pageLogs(), Scrape: s.Scrape, Logger: s.Logger, Version: cli.Version(),
 	})
@@ -298,7 +302,7 @@ func (s *server) handler() (http.Handler, error) {
 	return api.New(api.Options{
 		Record:    s.record,
 		Incidents: s.responder,
-		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
+		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts, s.vetting}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Vetting: s.vetting, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Identity: s.identity(), Authority: s.authority,
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

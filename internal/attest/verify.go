@@ -187,3 +187,21 @@ func Fingerprint(pem string) string {
 	sum := sha256.Sum256(der)
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
+
+// Checker is this package as one value.
+type Checker struct{}
+
+// Verify is the function of that name.
+func (Checker) Verify(raw []byte, subject supply.Subject, signer supply.Signer) (supply.Verified, error) {
+	return Verify(raw, subject, signer)
+}
+
+// Claimed is the statement in a bundle, whoever signed it; nil for a signature of the artifact itself.
+func (Checker) Claimed(raw []byte) (statement []byte, err error) {
+	defer stumbled(&err)
+	b, err := readBundle(raw)
+	if err != nil {
+		return nil, err
+	}
+	return b.GetDsseEnvelope().GetPayload(), nil
+}

@@ -26,6 +26,7 @@ type releaseFlags struct {
 	metric   resource.ExperimentMetric
 	commit   string
 	document string
+	attest   []string
 }
 
 // lanes are the lanes of hotfixes by how severe it is.
@@ -57,6 +58,7 @@ Gates that a lane does not wait for are judged beside it and reported, and one t
   ringfence release shop --version v3 --artifact ./shop-v3 --understands public_01_first,public_02_split
   ringfence release shop --schema public_02_split
   ringfence release shop --version v3 --artifact ./shop-v3 --interface openapi.yaml
+  ringfence release shop --version v3 --artifact ./shop-v3 --attest shop.provenance.sigstore.json --attest shop.sbom.sigstore.json
   ringfence release shop --version v3 --artifact ./shop-v3 --hypothesis "one page sells more" --metric purchase
   ringfence release shop --version v4 --artifact ./shop-v4 --hotfix sev0 --units eu-1 --reason "checkout is down in eu-1"
   ringfence release shop --version v3 --force --reason "it was the network"`,
@@ -88,6 +90,7 @@ func (f *releaseFlags) common(cmd *cobra.Command) {
 	fl.StringVar(&f.metric.Kind, "metric-kind", "", "proportion: the share of users with the event (default); mean: the sum of its values for each user")
 	fl.StringVar(&f.metric.Direction, "metric-direction", "", "which way is expected: increase (default) or decrease")
 	fl.StringVar(&f.document, "interface", "", "file that says what it can be asked for: OpenAPI (.yaml, .yml, .json), or protobuf (.proto, or a FileDescriptorSet)")
+	fl.StringArrayVar(&f.attest, "attest", nil, "file with a Sigstore bundle about the artifact: a signature, provenance, a list of components, test results; may be given several times")
 	fl.StringVar(&f.commit, "committed", "", "when the newest commit in it was made, RFC 3339 (default what a Go program says of itself)")
 	fl.BoolVarP(&f.watch, "watch", "w", false, "follow the rollout to its end")
 }
@@ -161,6 +164,8 @@ func (f *releaseFlags) check() error {
 	case o.Version == "" && (f.artifact != "" || o.Config == "" && !o.NoConfig && o.Schema == ""):
 		return errs.E(errs.Invalid, "--version: missing, expected the version of the artifact").
 			Next("Name the version with --version; only a config or a schema goes without one, with --config or --schema.")
+	case len(f.attest) > 0 && o.Version == "":
+		return errs.E(errs.Invalid, "--attest: expected --version, the version whose artifact it is about")
 	case f.document != "" && f.artifact == "":
 		return errs.E(errs.Invalid, "--interface: it is made with its release, expected --artifact beside it")
 	case o.Config != "" && o.NoConfig:
@@ -207,6 +212,13 @@ func (f *releaseFlags) release(ctx context.Context, c *client.Client, service st
 			return wire.Rollout{}, err
 		}
 		f.order.Interface = &wire.Interface{Format: formatOf(f.document), Digest: stored.Digest}
+	}
+	for _, file := range f.attest {
+		stored, err := c.PutFile(ctx, file)
+		if err != nil {
+			return wire.Rollout{}, err
+		}
+		f.order.Attestations = append(f.order.Attestations, stored.Digest)
 	}
 	return c.Release(ctx, service, f.order)
 }

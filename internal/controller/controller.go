@@ -95,8 +95,9 @@ type Options struct {
 	Metrics  Metrics
 	Further  Distributions // nil: gates that need it hold
 	Catalog  Catalog
-	Calendar Calendar // nil: there are no freezes, and no declared peaks
-	Checks   Checks   // nil: gates that need it hold
+	Calendar Calendar                                                                                    // nil: there are no freezes, and no declared peaks
+	Checks   Checks                                                                                      // nil: gates that need it hold
+	Admitted func(ctx context.Context, service, label string, rings []string) (map[string]string, error) // by ring, why it may not get a version; nil: all may
 	Logger   *slog.Logger
 	Interval time.Duration // between steps of a rollout; default 1s
 }

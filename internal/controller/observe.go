@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ringfence/ringfence/internal/fleet"
+	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
 )
 
@@ -24,6 +25,7 @@ func (c *Controller) observe(ctx context.Context, sit situation, now time.Time) 
 	state := sit.rollout.value
 	seen := c.look(sit, now)
 	ev := rollout.Evidence{Seen: seen.seen, InForce: seen.inForce, To: seen.to, From: seen.from, Returns: seen.returns, Holds: c.holds(sit, now), Groups: sit.spec.Groups, Restraint: sit.budgets, Stranded: sit.stranded()}
+	ev.Refused = c.refused(ctx, state)
 	if state.From == "" {
 		return ev
 	}
@@ -137,4 +139,25 @@ func usersOf(users []fleet.UserCount, state rollout.State) int64 {
 		}
 	}
 	return n
+}
+
+// refused says why the next ring may not get the new version. What cannot be found out holds.
+func (c *Controller) refused(ctx context.Context, state rollout.State) map[string]string {
+	next := state.Ring + 1
+	same := resource.SlotOf(state.From).Version == resource.SlotOf(state.To).Version // a config alone ships no artifact
+	if c.Admitted == nil || same || state.Phase.Ended() || state.Phase == rollout.RollingBack || next >= len(state.Rings) {
+		return nil
+	}
+	names := make([]string, 0, len(state.Rings))
+	for _, r := range state.Rings[next:] {
+		names = append(names, r.Name)
+	}
+	why, err := c.Admitted(ctx, state.Service, state.To, names)
+	if err != nil {
+		why = map[string]string{}
+		for _, name := range names {
+			why[name] = "whether it may ship cannot be found out: " + err.Error()
+		}
+	}
+	return why
 }

@@ -108,6 +108,8 @@ func (p *problems) typed(tree any, rule RuleCheck) (Resource, error) {
 		return canon(r, func(*AccessPolicy) {}) // who compiles its rules judges them
 	case KindAccessRules:
 		return canon(r, func(s *AccessRules) { p.accessRules(s, r.Metadata.Name) })
+	case KindAdmission:
+		return canon(r, func(s *Admission) { p.admission(s) })
 	case KindExperiment:
 		return canon(r, func(s *Experiment) { p.experiment(s, rule) })
 	case KindProbe:
@@ -142,7 +144,7 @@ func canon[T any](r Resource, check func(*T)) (Resource, error) {
 
 // Spec is the type of some kind's spec.
 type Spec interface {
-	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | Scrape | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy | Database | AccessPolicy | AccessRules | IdentityProvider
+	Service | Segment | RingPlan | Release | Config | Freeze | Group | Notifier | Scrape | FlagSet | Experiment | Probe | Rotation | AlertRules | AlertRouting | BudgetPolicy | Database | AccessPolicy | AccessRules | IdentityProvider | Admission
 }
 
 // As returns the spec of a resource that Decode found right, as it stands there, without defaults.
@@ -206,6 +208,8 @@ func kindOf(spec any) string {
 		return KindAccessPolicy
 	case AccessRules:
 		return KindAccessRules
+	case Admission:
+		return KindAdmission
 	}
 	return KindRelease
 }

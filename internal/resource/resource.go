@@ -33,17 +33,17 @@ const (
 
 // Kinds are all kinds, those that others refer to first.
 var Kinds = []string{KindGroup, KindAccessPolicy, KindAccessRules, KindSegment, KindRingPlan, KindDatabase, KindService, KindFreeze, KindNotifier, KindScrape, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindAlertRules, KindAlertRouting, KindIdentity,
-	KindDataSource, KindAlertTarget, KindAlertCondition, KindAlertPolicy, KindSLI, KindSLOService, KindSLO, KindBudgetPolicy,
+	KindDataSource, KindAlertTarget, KindAlertCondition, KindAlertPolicy, KindSLI, KindSLOService, KindSLO, KindBudgetPolicy, KindAdmission,
 	KindRelease, KindConfig}
 
 // Declared are the kinds that are applied and deleted; the others are made, and stay as the record.
 var Declared = []string{KindGroup, KindAccessPolicy, KindAccessRules, KindSegment, KindRingPlan, KindDatabase, KindService, KindFreeze, KindNotifier, KindScrape, KindFlagSet, KindExperiment, KindProbe, KindRotation, KindAlertRules, KindAlertRouting, KindIdentity,
-	KindDataSource, KindAlertTarget, KindAlertCondition, KindAlertPolicy, KindSLI, KindSLOService, KindSLO, KindBudgetPolicy}
+	KindDataSource, KindAlertTarget, KindAlertCondition, KindAlertPolicy, KindSLI, KindSLOService, KindSLO, KindBudgetPolicy, KindAdmission}
 
 // Resource is one declared thing; Kind says what its Spec holds.
 type Resource struct {
 	APIVersion string          `json:"apiVersion" enum:"ringfence.dev/v1" doc:"the version of the format"`
-	Kind       string          `json:"kind" enum:"Group,AccessPolicy,AccessRules,Segment,RingPlan,Database,Service,Freeze,Notifier,Scrape,FlagSet,Experiment,Probe,Rotation,AlertRules,AlertRouting,IdentityProvider,DataSource,AlertNotificationTarget,AlertCondition,AlertPolicy,SLI,SLOService,SLO,BudgetPolicy,Release,Config" doc:"what it is"`
+	Kind       string          `json:"kind" enum:"Group,AccessPolicy,AccessRules,Segment,RingPlan,Database,Service,Freeze,Notifier,Scrape,FlagSet,Experiment,Probe,Rotation,AlertRules,AlertRouting,IdentityProvider,DataSource,AlertNotificationTarget,AlertCondition,AlertPolicy,SLI,SLOService,SLO,BudgetPolicy,Admission,Release,Config" doc:"what it is"`
 	Metadata   Metadata        `json:"metadata" doc:"its name and labels"`
 	Spec       json.RawMessage `json:"spec" doc:"what is wanted"`
 }

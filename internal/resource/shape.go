@@ -78,6 +78,7 @@ var (
 		KindBudgetPolicy: shapeOf(reflect.TypeFor[BudgetPolicy]()),
 		KindAccessPolicy: shapeOf(reflect.TypeFor[AccessPolicy]()),
 		KindAccessRules:  shapeOf(reflect.TypeFor[AccessRules]()),
+		KindAdmission:    shapeOf(reflect.TypeFor[Admission]()),
 	}
 )
 
@@ -111,6 +112,10 @@ func shapeOf(t reflect.Type) *Shape {
 	case reflect.Struct:
 		s.Type, s.Name = Object, t.Name()
 		for i := range t.NumField() {
+			if f := t.Field(i); f.Anonymous { // its fields are the object's own
+				s.Fields = append(s.Fields, shapeOf(f.Type).Fields...)
+				continue
+			}
 			s.Fields = append(s.Fields, memberOf(t.Field(i)))
 		}
 	case reflect.Map:

@@ -68,6 +68,9 @@ func (s State) mayEnter(ring int, ev Evidence, now time.Time) (ok bool, why stri
 	if why := s.held(ev); why != "" {
 		return false, why, false
 	}
+	if why := s.refused(ring, ev); why != "" {
+		return false, why, false
+	}
 	if s.From == "" {
 		return true, "", false
 	}

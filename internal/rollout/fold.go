@@ -50,6 +50,10 @@ func Fold(s State, e Event) State {
 		s.Retired = true
 	case EvRestrained:
 		s.Restraint = e.Restraint
+	case EvRefused:
+		s.Refused = e.Reason
+	case EvAdmitted:
+		s.Refused = ""
 	case EvHurried:
 		s.Hurried = true
 	case EvHalted:

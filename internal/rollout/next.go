@@ -20,6 +20,9 @@ func Next(s State, ev Evidence, now time.Time) []Event {
 	if events := next(s, ev, now); len(events) > 0 || s.Phase.Ended() || s.Phase == RollingBack {
 		return events
 	}
+	if events := admitted(s, ev, now); len(events) > 0 {
+		return events
+	}
 	return restrained(s, ev, now)
 }
 

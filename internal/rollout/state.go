@@ -80,6 +80,7 @@ type State struct {
 	Waived    []string   `json:"waived,omitempty" doc:"gates asked before the next ring that halted it and that a person went past"`
 	Warned    []string   `json:"warned,omitempty" doc:"gates of the current ring that failed and only tell, or only keep it from the next"`
 	Restraint *Restraint `json:"restraint,omitempty" doc:"what low error budgets ask of it"`
+	Refused   string     `json:"refused,omitempty" doc:"why its artifact may not ship to the next ring"`
 	Ended     time.Time  `json:"ended,omitzero"`
 	LostAt    time.Time  `json:"lostAt,omitzero" doc:"since when no instance of the new version is ready"`
 	HurtAt    time.Time  `json:"hurtAt,omitzero" doc:"first bad event of what it was taken back for"`
@@ -172,6 +173,8 @@ const (
 	EvRejected   = "approval.refused"
 	EvRetired    = "standby.retired"    // the version before is stopped
 	EvRestrained = "rollout.restrained" // what low error budgets ask of it has changed
+	EvRefused    = "rollout.refused"    // what is demanded of its artifact before the next ring is not proven
+	EvAdmitted   = "rollout.admitted"   // now it is
 	EvAborted    = "rollout.aborted"    // a person asked to go back
 	EvReverting  = "rollback.started"
 	EvReverted   = "rollback.switched"  // routes point to the version before
@@ -199,6 +202,7 @@ type Evidence struct {
 	Holds     []Hold              // what keeps anything from moving outward
 	Restraint *Restraint          // what low error budgets ask of the service's changes
 	Groups    map[string][]string // members of the groups that approve
+	Refused   map[string]string   // by ring, why it may not get what is rolled out: what is demanded of an artifact there is not proven
 }
 
 // Peak says whether the current bake has covered the service's peak.

@@ -28,7 +28,7 @@ func parsePages(f *files) (map[string]*template.Template, error) {
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"overview", "service", "rollout", "confirm", "approvals", "calendar", "plans", "plan", "events", "event", "simulate", "signin", "signedin", "account", "error",
-		"flags", "flag", "flagedit", "flagset", "requests", "experiments", "experiment", "incidents", "incident", "entry", "postmortem", "incidenttrends", "slos", "slo", "explore", "probes", "probe", "probeedit", "users", "alerts", "alert", "noise", "availability", "interface", "units"} {
+		"flags", "flag", "flagedit", "flagset", "requests", "experiments", "experiment", "incidents", "incident", "entry", "postmortem", "incidenttrends", "slos", "slo", "explore", "probes", "probe", "probeedit", "users", "alerts", "alert", "noise", "availability", "interface", "artifact", "units"} {
 		page, err := base.Clone()
 		if err == nil {
 			page, err = page.ParseFS(embedded, "templates/"+name+".html")

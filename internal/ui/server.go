@@ -30,6 +30,7 @@ type Options struct {
 	Customers    Customers    // nil: pages say nothing of customers
 	Upkeep       Upkeep       // nil: there is no page of units
 	Contracts    Contracts    // nil: there are no pages of interfaces
+	Vetting      Vetting      // nil: there are no pages of artifacts
 	Availability Availability // nil: there are no pages of services' minutes
 	Hub          Hub
 	Store        Store

@@ -27,6 +27,9 @@ func (s *Server) maintenanceRoutes() {
 	if s.Contracts != nil {
 		s.mux.HandleFunc("GET /services/{service}/interface", s.signed(policy.Read, s.serviceInterface))
 	}
+	if s.Vetting != nil {
+		s.mux.HandleFunc("GET /artifacts/{digest}", s.signed(policy.Read, s.artifact))
+	}
 	if s.Upkeep == nil {
 		return
 	}

@@ -24,7 +24,7 @@ var (
 		"slo",
 		"ddl", "account",
 		"layer", "lull", "rulebook", "scale", "strict",
-		"supply"}
+		"supply", "sbom", "osv", "admission"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager", "responder",
 		"probing", "ship", "outcome",
 		"objective",
@@ -32,7 +32,8 @@ var (
 		"lookout", "clientele", "upkeep",
 		"availability", "servicing", "contract",
 		"authority",
-		"record"}
+		"record",
+		"vetting"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
@@ -40,7 +41,7 @@ var (
 		"schema/postgres",
 		"contract/compat",
 		"access/oidc",
-		"attest",
+		"attest", "vulndb",
 		"rum",
 		"cedar", "opa",
 		"record/ship"}

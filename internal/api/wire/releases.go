@@ -23,7 +23,10 @@ type Release struct {
 	Metric     *resource.ExperimentMetric `json:"metric,omitempty" doc:"the event in which that would show"`
 	Committed  time.Time                  `json:"committed,omitzero" doc:"when the newest commit in it was made, from which lead time is measured"`
 	Interface  *Interface                 `json:"interface,omitempty" doc:"what it can be asked for"`
-	Replace    bool                       `json:"replace,omitempty" doc:"give up a rollout of another version that is in flight"`
+	// Evidence that comes with it: it is added to that of its artifact before its rollout begins.
+	Attestations []string `json:"attestations,omitempty" maxItems:"64" doc:"sha256:… of Sigstore bundles about the artifact, put before like artifacts"`
+
+	Replace bool `json:"replace,omitempty" doc:"give up a rollout of another version that is in flight"`
 
 	Config        string   `json:"config,omitempty" maxLength:"63" doc:"a config of the service; empty for the one that is stable"`
 	NoConfig      bool     `json:"noConfig,omitempty" doc:"without a config"`
