@@ -191,7 +191,7 @@ func Person(p resource.People, c Claims) (policy.Principal, error) {
 			return who, nil
 		}
 	}
-	return policy.Principal{}, errs.E(errs.Denied, "%s belongs to no group that has a role here", name).Next("Ask an admin: the roles are in the IdentityProvider, people.roles.")
+	return policy.Principal{}, errs.E(errs.Denied, "the account %s belongs to no group that has a role here", name).Next("Ask an admin: the roles are in the IdentityProvider, people.roles.")
 }
 
 // KindPerson is the kind of the documents that say to which subject of which issuer a name belongs.
