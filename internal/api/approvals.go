@@ -30,7 +30,7 @@ func (s *Server) approvals() {
 				if in.Body != nil {
 					d = *in.Body
 				}
-				state, err := s.Decisions.Approve(ctx, actorOf(ctx), in.Rollout, d.Ring, d.Reason, v.refuse, s.Now())
+				state, err := s.Decisions.Consent(ctx, actorOf(ctx), in.Rollout, rollout.Consent{Ring: d.Ring, Digest: d.Digest, Reason: d.Reason, Refuse: v.refuse}, s.Now())
 				if err != nil {
 					return nil, err
 				}
@@ -56,7 +56,7 @@ func (s *Server) listApprovals(ctx context.Context, _ *none) (*answered[wire.App
 	out := wire.Approvals{Items: make([]wire.Approval, len(list))}
 	for i, a := range list {
 		st := a.Rollout
-		out.Items[i] = wire.Approval{Rollout: st.ID, Service: st.Service, From: st.From, To: st.To, Ring: a.Ring, Missing: a.Missing, By: st.By,
+		out.Items[i] = wire.Approval{Rollout: st.ID, Service: st.Service, From: st.From, To: st.To, Ring: a.Ring, Missing: a.Missing, By: st.By, Digest: st.Digest(),
 			Given: slices.DeleteFunc(slices.Clone(st.Approved), func(g rollout.Approved) bool { return g.Ring != a.Ring })}
 		if st.Asked == a.Ring {
 			if out.Items[i].Since, err = s.asked(ctx, st.ID); err != nil {

@@ -22,17 +22,18 @@ const (
 
 // route is what is asked of a request before its handler sees it.
 type route struct {
-	id      string
-	pattern string // the mux'
-	action  policy.Action
-	maxBody int64         // bytes; 0 means 1 MiB
-	timeout time.Duration // for the whole request; 0 means 30s
-	stream  bool          // goes on for as long as both sides like: no timeout
-	keyed   bool          // honours Idempotency-Key
-	missing bool          // answers for what is not there
-	steady  bool          // what programs send all the time: bounded by its handler instead of a rate
-	otlp    bool          // errors are told as OpenTelemetry's protocol has them
-	page    bool          // for browsers: may load its own scripts and styles
+	id       string
+	pattern  string // the mux'
+	action   policy.Action
+	maxBody  int64         // bytes; 0 means 1 MiB
+	timeout  time.Duration // for the whole request; 0 means 30s
+	stream   bool          // goes on for as long as both sides like: no timeout
+	keyed    bool          // honours Idempotency-Key
+	missing  bool          // answers for what is not there
+	steady   bool          // what programs send all the time: bounded by its handler instead of a rate
+	otlp     bool          // errors are told as OpenTelemetry's protocol has them
+	restores bool          // whoever holds the first admin token may, whatever the rules say
+	page     bool          // for browsers: may load its own scripts and styles
 }
 
 // operation describes an endpoint.

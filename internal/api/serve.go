@@ -53,6 +53,9 @@ func (s *Server) ServeHTTP(answer http.ResponseWriter, r *http.Request) {
 	if rt.stream && !who.Nobody() {
 		defer s.whileSigned(ctx, cancel, r, rt)()
 	}
+	if rt.restores && s.First != nil {
+		ctx = context.WithValue(ctx, restoringKey{}, s.First(r))
+	}
 	r = r.WithContext(ctx)
 	if rt.maxBody == 0 {
 		rt.maxBody = maxJSON

@@ -47,6 +47,7 @@ type Options struct {
 	Notifier     Notifier // nil: followers of the record look for new events by themselves
 	Access       Access
 	Authority    Authority      // default: roles alone decide
+	Governance                  // zero: rules can neither be looked at nor changed
 	Samples      replay.Samples // nil: recorded rollouts cannot be decided again
 	Contracts    Contracts      // nil: interfaces are not kept
 	Vetting      Vetting        // nil: no evidence of artifacts is kept
@@ -102,6 +103,7 @@ func New(o Options) (*Server, error) {
 	s.configs()
 	s.tokens()
 	s.sessions()
+	s.policies()
 	s.notifiers()
 	s.incidents()
 	s.events()

@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/access"
+	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/authority"
 	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/cedar"
@@ -17,21 +20,19 @@ import (
 
 // openAuthority makes what says who may do what, and has it judge changes of that.
 func (s *server) openAuthority() {
-	s.authority = authority.New(authority.Options{Store: s.store, Compile: cedar.Compile, World: around{s}, Admins: s.admins, Remote: opa.New(),
+	s.authority = authority.New(authority.Options{Store: s.store, Compile: cedar.Compile, World: around{s}, Catalog: s.catalog, People: s.people, Remote: opa.New(),
 		Head: store.Doc{Kind: catalog.HeadKind, Name: catalog.HeadName}, Logger: s.Logger})
-	s.catalog.CheckAccess = s.authority.Check
+	s.catalog.CheckAccess, s.catalog.Governed = s.authority.Check, s.authority.Governed
 }
 
-// admins are those with a token of the role admin.
-func (s *server) admins(ctx context.Context) ([]string, error) {
+// people are those with a token.
+func (s *server) people(ctx context.Context) ([]policy.Principal, error) {
 	all, err := access.Tokens{Store: s.store}.List(ctx)
-	var names []string
-	for _, t := range all {
-		if t.Role == policy.Admin {
-			names = append(names, t.Name)
-		}
+	people := make([]policy.Principal, len(all))
+	for i, t := range all {
+		people[i] = policy.Principal{Name: t.Name, Role: t.Role, Via: "token"}
 	}
-	return names, err
+	return people, err
 }
 
 // around tells rules what goes on around a resource.
@@ -98,4 +99,14 @@ func (a around) frozen(ctx context.Context, service string, now time.Time) (bool
 		}
 	}
 	return false, err
+}
+
+// first says whether a request carries the token in the data folder that was made at the first start.
+func (s *server) first(r *http.Request) bool {
+	token, err := access.ReadToken(filepath.Join(s.Data, access.AdminFile))
+	return err == nil && access.Bearer(r, token)
+}
+
+func (s *server) governance() api.Governance {
+	return api.Governance{Policies: s.authority, PolicyEdits: s.authority, First: s.first}
 }

@@ -30,7 +30,7 @@ const databaseEnv = "RINGFENCE_DATABASE"
 
 // Commands are those that run Ringfence itself, or a part of it; the others only speak to its API.
 func Commands() []*cobra.Command {
-	return []*cobra.Command{upCommand(), downCommand(), upgradeCommand(), serverCommand(), dataPlaneCommand(), restoreCommand(), proberCommand(), demoCommand(), drillCommand(), alertTestCommand(), issuerCommand(), artifactVerifyCommand(), cli.SchemaDatabaseCommands(openSchema)}
+	return []*cobra.Command{upCommand(), downCommand(), upgradeCommand(), serverCommand(), dataPlaneCommand(), restoreCommand(), proberCommand(), demoCommand(), drillCommand(), alertTestCommand(), policyTestCommand(), issuerCommand(), artifactVerifyCommand(), cli.SchemaDatabaseCommands(openSchema)}
 }
 
 func logger(cmd *cobra.Command) *slog.Logger {

@@ -303,7 +303,7 @@ func (s *server) handler() (http.Handler, error) {
 		Record:    s.record,
 		Incidents: s.responder,
 		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts, s.vetting}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Vetting: s.vetting, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
-		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Identity: s.identity(), Authority: s.authority,
+		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Identity: s.identity(), Authority: s.authority, Governance: s.governance(),
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})
 }

@@ -40,10 +40,11 @@ type Compile func(sources []policy.Source, groups map[string][]string) (policy.R
 type Options struct {
 	Store   Store
 	Compile Compile
-	World   World                                       // nil: rules are told nothing of incidents, freezes and rings
-	Remote  Remote                                      // nil: rules that name one deny
-	Admins  func(ctx context.Context) ([]string, error) // who has the role admin
-	Head    store.Doc                                   // kind and name of the document that every change of what is declared replaces
+	World   World  // nil: rules are told nothing of incidents, freezes and rings
+	Remote  Remote // nil: rules that name one deny
+	Catalog Catalog
+	People  func(ctx context.Context) ([]policy.Principal, error) // who is known, with the role that is theirs
+	Head    store.Doc                                             // kind and name of the document that every change of what is declared replaces
 	Logger  *slog.Logger
 	Now     func() time.Time // default time.Now
 }
@@ -179,8 +180,12 @@ func (a *Authority) Decide(ctx context.Context, q policy.Request) (policy.Decisi
 	if q, err = a.complete(ctx, l, q, l.asks); err != nil {
 		return policy.Decision{}, err
 	}
-	d := l.decide(q)
-	return a.remotely(ctx, l, q, d), nil
+	return a.remotely(ctx, l, q, a.decided(ctx, l, q)), nil
+}
+
+// decided is by what the principal always may, else by what was granted to them.
+func (a *Authority) decided(_ context.Context, l *loaded, q policy.Request) policy.Decision {
+	return l.decide(q)
 }
 
 func (l *loaded) decide(q policy.Request) policy.Decision {

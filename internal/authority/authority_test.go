@@ -25,7 +25,6 @@ type house struct {
 	store     *sqlite.Store
 	catalog   *catalog.Catalog
 	authority *authority.Authority
-	admins    []string
 	now       time.Time
 	around    func(policy.Resource) (policy.Resource, policy.Circumstances, error)
 	remote    error
@@ -44,6 +43,8 @@ func (h *house) Ask(context.Context, resource.RemotePolicy, policy.Request) erro
 	return h.remote
 }
 
+var everyone = []policy.Principal{{Name: "admin", Role: policy.Admin}, {Name: "alice", Role: policy.Operator}, {Name: "bob", Role: policy.Operator}, {Name: "carol", Role: policy.Viewer}}
+
 func open(t *testing.T) *house {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"))
@@ -51,10 +52,11 @@ func open(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	h := &house{t: t, store: s, admins: []string{"admin"}, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
+	h := &house{t: t, store: s, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
 	h.authority = authority.New(authority.Options{Store: s, Compile: cedar.Compile, World: h, Remote: h, Head: store.Doc{Kind: catalog.HeadKind, Name: catalog.HeadName},
-		Admins: func(context.Context) ([]string, error) { return h.admins, nil }, Now: func() time.Time { return h.now }})
-	h.catalog = &catalog.Catalog{Store: s, CheckAccess: h.authority.Check}
+		People: func(context.Context) ([]policy.Principal, error) { return everyone, nil }, Now: func() time.Time { return h.now }})
+	h.catalog = &catalog.Catalog{Store: s, CheckAccess: h.authority.Check, Governed: h.authority.Governed}
+	h.authority.Catalog = h.catalog
 	return h
 }
 

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ringfence/ringfence/internal/audit"
@@ -55,9 +56,9 @@ func (c *Catalog) governed(s state, set []resource.Resource) error {
 	return c.Governed(s.set, changed)
 }
 
-// Change applies set and deletes gone in one, with events of its own: for changes that somebody has approved, or that
+// Change applies set and deletes gone in one write with more: for changes that somebody has approved, or that
 // restore what was. Only what concerns access can be changed by it. It is judged like any other change.
-func (c *Catalog) Change(ctx context.Context, actor string, now time.Time, set []resource.Resource, gone []resource.Resource, events []audit.Event) error {
+func (c *Catalog) Change(ctx context.Context, actor string, now time.Time, set []resource.Resource, gone []resource.Resource, also store.Write) error {
 	set, problems := c.canonical(set)
 	if len(problems) > 0 {
 		return resource.Refuse(problems)
@@ -67,7 +68,7 @@ func (c *Catalog) Change(ctx context.Context, actor string, now time.Time, set [
 		if err != nil {
 			return err
 		}
-		w := store.Write{Events: events}
+		w := store.Write{Puts: slices.Clone(also.Puts), Events: slices.Clone(also.Events)}
 		deleted := map[string]bool{}
 		for _, r := range append(gone[:len(gone):len(gone)], set...) {
 			if !concernsAccess(r.Kind) {
@@ -100,4 +101,17 @@ func (c *Catalog) Change(ctx context.Context, actor string, now time.Time, set [
 		}
 		return c.write(ctx, actor, now, s, plan(s, set), w)
 	})
+}
+
+// Try says what a set would be, in canonical form, if it were applied; nothing is.
+func (c *Catalog) Try(ctx context.Context, actor string, now time.Time, set []resource.Resource) ([]resource.Resource, error) {
+	if len(set) == 0 {
+		return nil, nil
+	}
+	res, err := c.Apply(ctx, actor, now, set, true)
+	out := make([]resource.Resource, len(res.Items))
+	for i, it := range res.Items {
+		out[i] = *it.After
+	}
+	return out, err
 }

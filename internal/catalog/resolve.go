@@ -95,7 +95,7 @@ func (c *Catalog) groups(ctx context.Context, rings []resource.Ring) (map[string
 		if ring.Approval == nil {
 			continue
 		}
-		for _, name := range ring.Approval.From {
+		for _, name := range ring.Approval.Named() {
 			r, err := c.Get(ctx, resource.KindGroup, name)
 			if err != nil {
 				return nil, damaged(err)

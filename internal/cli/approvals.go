@@ -27,9 +27,9 @@ stands below SINCE yet, and an approval that is given already counts as well.`,
 			return e.show(cmd, all, func(w io.Writer) {
 				rows := make([][]string, len(all))
 				for i, a := range all {
-					rows[i] = []string{a.Rollout, change(a.From, a.To), a.Ring, a.Missing, ago(a.Since), a.By}
+					rows[i] = []string{a.Rollout, change(a.From, a.To), a.Ring, a.Missing, ago(a.Since), a.By, a.Digest}
 				}
-				table(w, []string{"ROLLOUT", "CHANGE", "RING", "MISSING", "SINCE", "BY"}, rows)
+				table(w, []string{"ROLLOUT", "CHANGE", "RING", "MISSING", "SINCE", "BY", "DIGEST"}, rows)
 			})
 		},
 	}
@@ -68,6 +68,7 @@ func decision(e *env, refuse bool, cmd *cobra.Command) *cobra.Command {
 		return e.show(cmd, out, func(w io.Writer) { showStatus(w, out) })
 	}
 	cmd.Flags().StringVar(&d.Ring, "ring", "", "the ring, so that no other one is meant (default the one that is next)")
+	cmd.Flags().StringVar(&d.Digest, "digest", "", "what was seen, as ringfence approvals shows it: when it is another one now, nothing is decided")
 	cmd.Flags().StringVar(&d.Reason, "reason", "", "why, for the record")
 	return cmd
 }

@@ -35,12 +35,20 @@ func (c *Controller) Direct(ctx context.Context, verb rollout.Verb, actor string
 
 // Approve gives, or refuses, an approval for the ring that a rollout enters next; an empty ring is that one.
 func (c *Controller) Approve(ctx context.Context, actor, which, ring, reason string, refuse bool, now time.Time) (rollout.State, error) {
+	return c.Consent(ctx, actor, which, rollout.Consent{Ring: ring, Reason: reason, Refuse: refuse}, now)
+}
+
+// Consent is Approve of what was seen.
+func (c *Controller) Consent(ctx context.Context, actor, which string, said rollout.Consent, now time.Time) (rollout.State, error) {
 	current, err := c.Find(ctx, which)
 	if err != nil {
 		return current, err
 	}
 	return c.decide(ctx, current, func(sit situation) ([]rollout.Event, error) {
-		return rollout.Approve(sit.rollout.value, ring, actor, reason, refuse, sit.spec.Groups, now)
+		if err := sit.rollout.value.Agrees(said); err != nil {
+			return nil, err
+		}
+		return rollout.Approve(sit.rollout.value, said.Ring, actor, said.Reason, said.Refuse, sit.spec.Groups, now)
 	})
 }
 

@@ -54,6 +54,9 @@ func Unapproved(a resource.Approval, author string, by []string, groups map[stri
 			given = append(given, name(who))
 		}
 	}
+	if len(a.Groups) > 0 {
+		return Quorum(a.Of(), given, groups)
+	}
 	if len(a.From) == 0 {
 		if len(given) == 0 {
 			return "approval"
@@ -143,13 +146,14 @@ func mayApprove(s State, r Ring, name, actor string, groups map[string][]string)
 	if !r.Approval.Own && actor == s.By {
 		return errs.E(errs.Denied, "%s released %s and cannot approve it too", name, s.To).Next("ask someone else to approve it")
 	}
-	if len(r.Approval.From) == 0 {
+	named := r.Approval.Named()
+	if len(named) == 0 {
 		return nil
 	}
-	for _, g := range r.Approval.From {
+	for _, g := range named {
 		if slices.Contains(groups[g], name) {
 			return nil
 		}
 	}
-	return errs.E(errs.Denied, "%s is in none of the groups that approve ring %s: %s", name, r.Name, strings.Join(r.Approval.From, ", "))
+	return errs.E(errs.Denied, "%s is in none of the groups that approve ring %s: %s", name, r.Name, strings.Join(named, ", "))
 }

@@ -231,7 +231,7 @@ func (b *Board) missing(ctx context.Context, r Request, doc *flag.Document) (str
 		if !ok {
 			continue
 		}
-		groups, err := b.groups(ctx, approval.From)
+		groups, err := b.groups(ctx, approval.Named())
 		if err != nil {
 			return "", err
 		}
@@ -341,7 +341,7 @@ func (b *Board) may(ctx context.Context, actor string, r Request, doc *flag.Docu
 			own = true
 			continue
 		}
-		groups, err := b.groups(ctx, approval.From)
+		groups, err := b.groups(ctx, approval.Named())
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ type question struct {
 	Must      bool     // a reason has to be given
 	Back      string   // the page to return to
 	Ring      string   // what is decided on, so that an answer is not taken for another question
+	Digest    string   // of what is decided on, as it was seen
 	Choose    string   // what is to be chosen of Choices
 	Choices   []string // nil when nothing is
 	Choice    string
@@ -228,18 +229,18 @@ func (s *Server) approve(refuse bool) deed {
 				return question{}, err
 			}
 			a, err := s.askingOf(r.Context(), v, state)
-			q := question{Ask: "Approve ring " + a.Ring + " for " + shortID(state.ID) + "?", Button: "Approve", Back: "/rollouts/" + state.ID, Ring: a.Ring, Text: a.Evidence}
+			q := question{Ask: "Approve ring " + a.Ring + " for " + shortID(state.ID) + "?", Button: "Approve", Back: "/rollouts/" + state.ID, Ring: a.Ring, Digest: state.Digest(), Text: a.Evidence}
 			if refuse {
 				q.Ask, q.Button, q.Loud = "Refuse ring "+a.Ring+" to "+shortID(state.ID)+"?", "Refuse", true
 				q.Text = "It is halted where it is. " + a.Evidence
 			}
 			if ring := r.PostFormValue("ring"); ring != "" {
-				q.Ring = ring
+				q.Ring, q.Digest = ring, clip(r.PostFormValue("digest"), 64)
 			}
 			return q, err
 		},
 		do: func(r *http.Request, v *visit, reason string) error {
-			_, err := s.Decisions.Approve(r.Context(), v.Who.Actor(), r.PathValue("rollout"), r.PostFormValue("ring"), reason, refuse, v.Now)
+			_, err := s.Decisions.Consent(r.Context(), v.Who.Actor(), r.PathValue("rollout"), rollout.Consent{Ring: r.PostFormValue("ring"), Digest: clip(r.PostFormValue("digest"), 64), Reason: reason, Refuse: refuse}, v.Now)
 			return err
 		},
 	}

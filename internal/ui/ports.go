@@ -37,7 +37,7 @@ type Rollouts interface {
 
 // Decisions are what people decide beyond the verbs of a rollout.
 type Decisions interface {
-	Approve(ctx context.Context, actor, which, ring, reason string, refuse bool, now time.Time) (rollout.State, error)
+	Consent(ctx context.Context, actor, which string, said rollout.Consent, now time.Time) (rollout.State, error)
 	Redeploy(ctx context.Context, actor, service, why string, now time.Time) (rollout.State, error)
 	Inbox(ctx context.Context) ([]rollout.Asking, error)
 	TurnLine(ctx context.Context, actor, reason string, stop bool, now time.Time) (rollout.Line, error)

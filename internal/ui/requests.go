@@ -110,7 +110,7 @@ func (s *Server) reviewable(ctx context.Context, v *visit, view *requestView) er
 			own = true
 			continue
 		}
-		member, err := s.memberOf(ctx, v.Who.Name, approval.From)
+		member, err := s.memberOf(ctx, v.Who.Name, approval.Named())
 		if err != nil {
 			return err
 		}

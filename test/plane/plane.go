@@ -19,8 +19,10 @@ import (
 	"github.com/ringfence/ringfence/internal/api"
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/audit"
+	"github.com/ringfence/ringfence/internal/authority"
 	"github.com/ringfence/ringfence/internal/blob"
 	"github.com/ringfence/ringfence/internal/catalog"
+	"github.com/ringfence/ringfence/internal/cedar"
 	"github.com/ringfence/ringfence/internal/client"
 	"github.com/ringfence/ringfence/internal/controller"
 	"github.com/ringfence/ringfence/internal/fleet"
@@ -66,6 +68,7 @@ type Plane struct {
 	Store      *Store
 	Server     *api.Server
 	Controller *controller.Controller
+	Authority  *authority.Authority
 	Hub        *link.Hub
 	Record     *record.Ledger
 	Interrupt  func() // breaks all connections
@@ -137,8 +140,12 @@ func Start(t testing.TB) *Plane {
 	paging := pager.New(pager.Options{Store: p.Store, Catalog: declared, Logger: logger})
 	p.Record = record.New(record.Options{Store: p.Store, Tree: p.Store, KeyFile: filepath.Join(p.Dir, "record", "key"), Logger: logger})
 	must(t, p.Record.Open(ctx))
+	p.Authority = authority.New(authority.Options{Store: p.Store, Compile: cedar.Compile, Catalog: declared, People: p.people,
+		Head: store.Doc{Kind: catalog.HeadKind, Name: catalog.HeadName}, Logger: logger})
+	declared.CheckAccess, declared.Governed = p.Authority.Check, p.Authority.Governed
 	p.Server, err = api.New(api.Options{
-		Record:  p.Record,
+		Record:    p.Record,
+		Authority: p.Authority, Governance: api.Governance{Policies: p.Authority, PolicyEdits: p.Authority, First: func(r *http.Request) bool { return access.Bearer(r, p.Tokens[policy.Admin]) }},
 		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared, Telling: telling,
 		Pager: paging, AlertNews: paging, Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
 		Access: access.Tokens{Store: p.Store}, FlagKeys: access.FlagKeys{Store: p.Store}, Identity: access.Identity{Tokens: access.Tokens{Store: p.Store}, Providers: declared, Issuers: &oidc.Issuers{}}, Logger: logger, Version: "test",
@@ -161,6 +168,15 @@ func Start(t testing.TB) *Plane {
 		must(t, base.Close())
 	})
 	return p
+}
+
+func (p *Plane) people(ctx context.Context) ([]policy.Principal, error) {
+	all, err := access.Tokens{Store: p.Store}.List(ctx)
+	people := make([]policy.Principal, len(all))
+	for i, t := range all {
+		people[i] = policy.Principal{Name: t.Name, Role: t.Role}
+	}
+	return people, err
 }
 
 func (p *Plane) signIn(t testing.TB, ctx context.Context) {

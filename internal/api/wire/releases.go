@@ -107,6 +107,7 @@ type Reason struct {
 // Decision is what a person decides of an approval.
 type Decision struct {
 	Ring   string `json:"ring,omitempty" maxLength:"63" doc:"the ring that may, or may not, be entered; default the one that is next"`
+	Digest string `json:"digest,omitempty" maxLength:"64" doc:"the digest that the approval was shown with: when it is another one now, nothing is approved"`
 	Reason string `json:"reason,omitempty" maxLength:"500" doc:"why, for the record"`
 }
 
@@ -125,6 +126,7 @@ type Approval struct {
 	Missing string             `json:"missing" doc:"whose approval it is"`
 	Since   time.Time          `json:"since,omitzero" doc:"when it was asked for; none while the ring before still bakes"`
 	By      string             `json:"by" doc:"who released it"`
+	Digest  string             `json:"digest" doc:"stands for what is approved: send it with the approval"`
 	Given   []rollout.Approved `json:"given,omitempty" doc:"approvals of this ring so far"`
 }
 
