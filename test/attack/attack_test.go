@@ -234,7 +234,7 @@ func TestSmuggledRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hidden := "POST /v1/line/stop HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 16\r\nAuthorization: Bearer " + u.token + "\r\n\r\n{\"reason\":\"evil\"}"
+	hidden := "POST /v1/line/stop HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 17\r\nAuthorization: Bearer " + u.token + "\r\n\r\n{\"reason\":\"evil\"}"
 	head := "POST /v1/token-exchange HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 	for what, raw := range map[string]string{
 		"length and chunks":    head + fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", 5+len(hidden), hidden),
