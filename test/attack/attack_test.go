@@ -155,13 +155,18 @@ func (u under) whoami(t *testing.T, header http.Header) (int, string) {
 		t.Fatal(err)
 	}
 	req.Header = header
-	res, err := patient.Do(req)
-	if err != nil {
-		t.Fatal(err)
+	for {
+		res, err := patient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusTooManyRequests {
+			return res.StatusCode, string(text)
+		}
+		<-time.After(20 * time.Millisecond) // callers are limited, whoever they are
 	}
-	defer res.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<16))
-	return res.StatusCode, string(text)
 }
 
 func (u under) mine() http.Header { return http.Header{"Authorization": {"Bearer " + u.token}} }
@@ -243,7 +248,7 @@ func TestSmuggledRequests(t *testing.T) {
 		"encoding with a tab":  head + "Transfer-Encoding:\tchunked, identity\r\n\r\n0\r\n\r\n" + hidden,
 		"length with a sign":   head + "Content-Length: +0\r\n\r\n" + hidden,
 		"space before a colon": head + "Content-Length : 0\r\n\r\n" + hidden,
-		"folded line":          head + "X: a\r\n Content-Length: 0\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n" + hidden,
+		"folded line":          head + fmt.Sprintf("X: a\r\n Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n%s", len(hidden), hidden),
 	} {
 		conn, err := net.Dial("tcp", at.Host)
 		if err != nil {
@@ -253,9 +258,20 @@ func TestSmuggledRequests(t *testing.T) {
 		if _, err := conn.Write([]byte(raw)); err != nil {
 			t.Fatal(err)
 		}
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err == nil && res.StatusCode < 400 {
+		from := bufio.NewReader(conn)
+		res, err := http.ReadResponse(from, nil)
+		if err != nil {
+			_ = conn.Close() // without an answer
+			continue
+		}
+		if res.StatusCode < 400 {
 			t.Errorf("%s: %s", what, res.Status)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(time.Second)) // an answer to what is hidden would come now
+		if _, err := io.Copy(io.Discard, res.Body); err == nil {
+			if more, err := http.ReadResponse(from, nil); err == nil {
+				t.Errorf("%s: a second answer, %s", what, more.Status)
+			}
 		}
 		_ = conn.Close()
 		if stopped := u.lineStopped(t); stopped {
