@@ -88,6 +88,9 @@ func (s *Server) admit(r *http.Request, rt route) (policy.Principal, *problem) {
 	case err != nil:
 		return who, s.problemOf(r.Context(), rt.id, err)
 	}
+	if s.Bait != nil {
+		s.Bait(r.Context(), who.Actor())
+	}
 	if !rt.steady {
 		if p := s.limits.take("principal "+who.Name, s.Now()); p != nil {
 			return who, p

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/ringfence/ringfence/internal/breach"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/record"
 	"github.com/ringfence/ringfence/internal/replay"
@@ -43,8 +44,11 @@ type Options struct {
 	Logs         Logs
 	LogStore     LogStore // nil: log entries are not kept
 	Store        Store
-	Record       Record   // nil: the record is not signed
-	Notifier     Notifier // nil: followers of the record look for new events by themselves
+	Record       Record                                                                // nil: the record is not signed
+	Breaches     Breaches                                                              // nil: breaches are not kept
+	Reach        func(ctx context.Context, principal string) ([]breach.Reached, error) // with Breaches
+	Bait         func(ctx context.Context, actor string)                               // told who signed in; nil: nobody asks
+	Notifier     Notifier                                                              // nil: followers of the record look for new events by themselves
 	Access       Access
 	Authority    Authority      // default: roles alone decide
 	Governance                  // zero: rules can neither be looked at nor changed
@@ -108,6 +112,7 @@ func New(o Options) (*Server, error) {
 	s.incidents()
 	s.events()
 	s.record()
+	s.breaches()
 	s.units()
 	s.upkeep()
 	s.databases()

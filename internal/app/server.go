@@ -25,6 +25,7 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/authority"
 	"github.com/ringfence/ringfence/internal/blob"
+	"github.com/ringfence/ringfence/internal/breaching"
 	"github.com/ringfence/ringfence/internal/calendar"
 	"github.com/ringfence/ringfence/internal/catalog"
 	"github.com/ringfence/ringfence/internal/check"
@@ -79,6 +80,7 @@ type server struct {
 	ServerConfig
 	store      *notifying
 	record     *ledger.Ledger
+	breaches   *breaching.Keeper
 	blobs      *blob.Store
 	catalog    *catalog.Catalog
 	hub        *link.Hub
@@ -182,6 +184,7 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	if err := s.openRecord(ctx); err != nil {
 		return nil, err
 	}
+	s.openBreaches()
 	return s, s.openProbes()
 }
 
@@ -206,6 +209,7 @@ func (s *server) run(ctx context.Context, l net.Listener, answer func(http.Handl
 	group.Go(func() error { return s.controller.Run(ctx) })
 	group.Go(func() error { return s.serving.Run(ctx) })
 	group.Go(func() error { return s.record.Run(ctx) })
+	group.Go(func() error { return s.breaches.Run(ctx) })
 	group.Go(func() error { return s.upkeep.Run(ctx) })
 	group.Go(func() error { return s.servicing.Run(ctx) })
 	group.Go(func() error { return s.lab.Run(ctx) })
@@ -300,7 +304,8 @@ func (s *server) handler() (http.Handler, error) {
 		return nil, err
 	}
 	return api.New(api.Options{
-		Record:    s.record,
+		Record:   s.record,
+		Breaches: s.breaches, Reach: s.Reach, Bait: s.breaches.Used,
 		Incidents: s.responder,
 		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts, s.vetting}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Vetting: s.vetting, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Identity: s.identity(), Authority: s.authority, Governance: s.governance(),

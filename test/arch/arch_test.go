@@ -23,7 +23,7 @@ var (
 		"synthetic",
 		"slo",
 		"ddl", "account",
-		"layer", "lull", "rulebook", "scale", "strict",
+		"breach", "layer", "lull", "rulebook", "scale", "strict",
 		"supply", "sbom", "osv", "admission"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager", "responder",
 		"probing", "ship", "outcome",
@@ -32,7 +32,7 @@ var (
 		"lookout", "clientele", "upkeep",
 		"availability", "servicing", "contract",
 		"authority",
-		"record",
+		"record", "breaching",
 		"vetting"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
