@@ -55,6 +55,7 @@ type Options struct {
 	Samples      replay.Samples // nil: recorded rollouts cannot be decided again
 	Contracts    Contracts      // nil: interfaces are not kept
 	Vetting      Vetting        // nil: no evidence of artifacts is kept
+	Secrets      Secrets        // nil: no secrets are kept
 	Availability Availability   // nil: nothing is known of it
 	Metrics      http.Handler   // Prometheus' query API, below /api/v1/
 	Telemetry    Telemetry
@@ -127,6 +128,7 @@ func New(o Options) (*Server, error) {
 	s.availability()
 	s.interfaces()
 	s.evidenceOfArtifacts()
+	s.secrets()
 	s.probes()
 	s.rum()
 	s.logStore()

@@ -39,7 +39,7 @@ func (d *dataPlane) newKeeper() (*keeper, error) {
 	k.runtime, err = workload.New(workload.Options{
 		Dir: filepath.Join(d.Data, "workload"), Logger: d.Logger, Artifacts: blob.NewCache(blobs, d.control.Artifact, catalog.MaxArtifact),
 		Traffic: d.traffic(), OnChange: func() { k.agent.Changed() },
-		Env: func() map[string]string { return d.flags.environ() },
+		Env: func() map[string]string { return d.flags.environ() }, Secrets: newSecretCache(d.Unit, d.control).get,
 	})
 	if err != nil {
 		return nil, err

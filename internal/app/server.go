@@ -46,6 +46,7 @@ import (
 	ledger "github.com/ringfence/ringfence/internal/record"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/responder"
+	"github.com/ringfence/ringfence/internal/secrecy"
 	"github.com/ringfence/ringfence/internal/servicing"
 	"github.com/ringfence/ringfence/internal/serving"
 	"github.com/ringfence/ringfence/internal/store"
@@ -97,6 +98,7 @@ type server struct {
 	clientele  *clientele.Engine
 	contracts  *contract.Keeper
 	vetting    *vetting.Keeper
+	secrets    *secrecy.Keeper
 	rulesOff   atomic.Pointer[map[string][]string] // services that built-in rules do not watch, by the rule's name
 	pager      *pager.Pager                        // takes alerts of all sources: s.pager.Send
 	metrics    *tsdb.DB
@@ -179,6 +181,9 @@ func newServer(ctx context.Context, c ServerConfig) (*server, error) {
 	s.serving.Experiments, s.board.Experiments = s.lab, s.lab
 	s.openPager()
 	s.openVetting()
+	if err := s.openSecrets(); err != nil {
+		return nil, err
+	}
 	s.openSLOs()
 	s.clientele = clientele.New(clientele.Options{Store: s.store, Catalog: s.catalog, Alerts: s.pager, Logger: c.Logger})
 	if err := s.openRecord(ctx); err != nil {
@@ -307,7 +312,7 @@ func (s *server) handler() (http.Handler, error) {
 		Record:   s.record,
 		Breaches: s.breaches, Reach: s.Reach, Bait: s.breaches.Used,
 		Incidents: s.responder,
-		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts, s.vetting}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Vetting: s.vetting, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
+		Catalog:   s.catalog, Releases: s.catalog, Artifacts: s.blobs, Rollouts: contracted{s.controller, s.contracts, s.vetting}, Decisions: s.controller, Upkeep: s.upkeep, Servicing: s.servicing, Configs: s.catalog, Telling: s.notify, Hub: s.hub, Flags: s.serving, Board: s.board, Lab: s.lab, SLOs: s.slos, Customers: s.clientele, Availability: s.minutes(), Contracts: s.contracts, Vetting: s.vetting, Secrets: s.secrets, Pager: s.pager, AlertNews: s.pager, Probes: s.probes, Probing: s.probes, Usage: usages{s}, Track: s.intake(),
 		Logs: dataPlaneLogs{s.hub, s.dataToken}, LogStore: s.logStore(), Store: s.store, Notifier: s.store, Access: senders{access.Tokens{Store: s.store}, flagClients{keys: s.serving.Keys}}, FlagKeys: access.FlagKeys{Store: s.store}, Identity: s.identity(), Authority: s.authority, Governance: s.governance(),
 		Samples: counting{s.metrics}, Metrics: s.metrics.Handler(), Telemetry: s.telemetry(), Own: s.own, UI: pages, Ready: s.ready, Logger: s.Logger, Version: cli.Version(),
 	})

@@ -186,6 +186,6 @@ func slotOf(spec resource.Resolved, rel resource.Release, cfg resource.Config) f
 	return fleet.Slot{
 		Version: resource.Slot{Version: rel.Version, Config: cfg.Version}.String(), Digest: rel.Digest, Command: spec.Service.Run.Command, Env: env,
 		Files: cfg.Files, Dir: spec.Service.Run.Dir, Instances: spec.Service.Run.Instances, Scale: spec.Service.Run.Scale, Ready: spec.Service.Ready, Drain: spec.Service.Drain,
-		StopGrace: spec.Service.StopGrace, Operations: rel.Operations(),
+		StopGrace: spec.Service.StopGrace, Operations: rel.Operations(), Secrets: spec.Service.Secrets,
 	}
 }

@@ -127,6 +127,7 @@ type Slot struct {
 	Schema    *SlotSchema       `json:"schema,omitempty"`
 
 	Operations []Operation `json:"operations,omitempty"` // that its interface declares
+	Secrets    []string    `json:"secrets,omitempty"`    // names of those that its instances are given
 }
 
 // Ready says when an instance may be sent requests.

@@ -73,6 +73,7 @@ type Service struct {
 	AlertsOff []string    `json:"alertsOff,omitempty" maxItems:"50" doc:"built-in alerts that do not watch it, such as TrafficDrop, or * for none of them"`
 	Customers *Customers  `json:"customers,omitempty" doc:"what each account may expect, when route.account says which there are"`
 
+	Secrets      []string       `json:"secrets,omitempty" maxItems:"50" doc:"secrets that its instances are given when they start, by name"`
 	Interface    *InterfaceRule `json:"interface,omitempty" doc:"what becomes of a release whose interface breaks that of a served version"`
 	Availability *Availability  `json:"availability,omitempty" doc:"when a minute counts as bad in its availability; it has sound defaults"`
 	Database     string         `json:"database,omitempty" doc:"name of the Database whose schema its versions understand: each release says which versions of it; default none"`

@@ -82,6 +82,7 @@ func (p *problems) service(s *Service) {
 	}
 	p.customers(s)
 	p.availability(s)
+	p.names(s.Secrets, "spec.secrets")
 	if s.Database != "" {
 		p.name(s.Database, "spec.database")
 	}

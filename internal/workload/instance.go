@@ -164,7 +164,16 @@ func (i *instance) start(ctx context.Context) error {
 	if rec.Slot.Dir != "" {
 		dir = rec.Slot.Dir
 	}
-	p, err := spawn(l.expand(rec.Slot.Command), l.environ(rec.Slot.Env), dir, i.log.path, l.token)
+	env := l.environ(rec.Slot.Env)
+	given, err := i.secrets(ctx, rec.Slot, service)
+	if err != nil {
+		return fail(fmt.Errorf("secrets: %w", err))
+	}
+	for _, f := range given {
+		defer f.Close() // the process has its own by then
+		env = append(env, secretsVar)
+	}
+	p, err := spawn(l.expand(rec.Slot.Command), env, dir, i.log.path, l.token, given...)
 	if err != nil {
 		return fail(startError(err, l.artifact))
 	}

@@ -36,6 +36,9 @@ type Options struct {
 
 	Env func() map[string]string // what instances find in their environment unless their slot says otherwise; may be nil
 
+	// Secrets are what an instance is given of the secrets that its slot names, as JSON; may be nil where none does.
+	Secrets func(ctx context.Context, service, version, instance string) ([]byte, error)
+
 	PortLow, PortHigh int   // ports given to instances on 127.0.0.1; default 20000 to 29999
 	LogMaxBytes       int64 // a log is rotated when it grows over this; default 10 MiB
 	LogKeep           int   // rotated logs kept beside the present one; default 3

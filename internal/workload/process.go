@@ -26,7 +26,7 @@ type process struct {
 
 // spawn starts a command in a session of its own: no signal to the runtime, its group or its terminal reaches
 // it. Output goes straight into the log file, because a pipe would break when the runtime dies.
-func spawn(args, env []string, dir, logPath, token string) (*process, error) {
+func spawn(args, env []string, dir, logPath, token string, given ...*os.File) (*process, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func spawn(args, env []string, dir, logPath, token string) (*process, error) {
 	defer log.Close()
 	for try := 0; ; try++ {
 		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, dir, log, log
+		cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = env, dir, log, log, given
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 		err := cmd.Start()
 		// A child that is just being forked elsewhere holds our freshly written artifact open for an instant.

@@ -24,7 +24,7 @@ var (
 		"slo",
 		"ddl", "account",
 		"breach", "layer", "lull", "rulebook", "scale", "strict",
-		"supply", "sbom", "osv", "admission"}
+		"supply", "sbom", "osv", "admission", "secret"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager", "responder",
 		"probing", "ship", "outcome",
 		"objective",
@@ -33,7 +33,7 @@ var (
 		"availability", "servicing", "contract",
 		"authority",
 		"record", "breaching",
-		"vetting"}
+		"vetting", "secrecy"}
 	// adapters stand between an engine's port and a technology; only app knows them.
 	adapters = []string{"store/sqlite", "store/postgres", "store/batch", "store/backup", "store/sqltext", "tsdb", "blob", "link", "calendar", "check", "notify/send", "track", "probe",
 		"logs/segment",
@@ -41,7 +41,7 @@ var (
 		"schema/postgres",
 		"contract/compat",
 		"access/oidc",
-		"attest", "vulndb",
+		"attest", "vulndb", "sealing",
 		"rum",
 		"cedar", "opa",
 		"record/ship"}
