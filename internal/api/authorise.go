@@ -20,6 +20,11 @@ func (s *Server) authorised(r *http.Request, rt route, who policy.Principal) *pr
 	if err == nil {
 		err = d.Err()
 	}
+	if noter, ok := s.Authority.(interface {
+		Used(ctx context.Context, d policy.Decision, q policy.Request)
+	}); ok && err == nil {
+		noter.Used(r.Context(), d, q)
+	}
 	if errs.Is(err, errs.Denied) {
 		s.denials.record(r, rt, who.Actor(), err, s.Now())
 	}

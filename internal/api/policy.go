@@ -31,12 +31,15 @@ type PolicyChanges interface {
 
 // Governance is what says, and changes, who may do what.
 type Governance struct {
-	Policies    Policies
-	PolicyEdits PolicyChanges
-	First       func(r *http.Request) bool // whether a request carries the first admin token
+	Policies     Policies
+	PolicyEdits  PolicyChanges
+	Grants       Grants // nil: nothing is granted for a time
+	GrantReviews GrantReviews
+	First        func(r *http.Request) bool // whether a request carries the first admin token
 }
 
 func (s *Server) policies() {
+	s.grants()
 	if s.Policies == nil {
 		return
 	}

@@ -20,7 +20,7 @@ import (
 
 // openAuthority makes what says who may do what, and has it judge changes of that.
 func (s *server) openAuthority() {
-	s.authority = authority.New(authority.Options{Store: s.store, Compile: cedar.Compile, World: around{s}, Catalog: s.catalog, People: s.people, Remote: opa.New(),
+	s.authority = authority.New(authority.Options{Store: s.store, Compile: cedar.Compile, World: around{s}, Catalog: s.catalog, People: s.people, Remote: opa.New(), OnCall: s.onCall, Hurting: s.hurting, Alarm: s.alarm,
 		Head: store.Doc{Kind: catalog.HeadKind, Name: catalog.HeadName}, Logger: s.Logger})
 	s.catalog.CheckAccess, s.catalog.Governed = s.authority.Check, s.authority.Governed
 }
@@ -108,5 +108,5 @@ func (s *server) first(r *http.Request) bool {
 }
 
 func (s *server) governance() api.Governance {
-	return api.Governance{Policies: s.authority, PolicyEdits: s.authority, First: s.first}
+	return api.Governance{Policies: s.authority, PolicyEdits: s.authority, Grants: s.authority, GrantReviews: s.authority, First: s.first}
 }

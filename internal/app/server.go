@@ -216,6 +216,7 @@ func (s *server) run(ctx context.Context, l net.Listener, answer func(http.Handl
 	group.Go(func() error { return s.record.Run(ctx) })
 	group.Go(func() error { return s.breaches.Run(ctx) })
 	group.Go(func() error { return s.upkeep.Run(ctx) })
+	group.Go(func() error { return s.authority.Run(ctx) })
 	group.Go(func() error { return s.servicing.Run(ctx) })
 	group.Go(func() error { return s.lab.Run(ctx) })
 	group.Go(func() error { return s.probes.run(ctx) })

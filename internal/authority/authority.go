@@ -43,8 +43,11 @@ type Options struct {
 	World   World  // nil: rules are told nothing of incidents, freezes and rings
 	Remote  Remote // nil: rules that name one deny
 	Catalog Catalog
-	People  func(ctx context.Context) ([]policy.Principal, error) // who is known, with the role that is theirs
-	Head    store.Doc                                             // kind and name of the document that every change of what is declared replaces
+	People  func(ctx context.Context) ([]policy.Principal, error)        // who is known, with the role that is theirs
+	OnCall  func(ctx context.Context, who, service string) (bool, error) // whether somebody is on call for a service; nil: nobody is
+	Hurting func(ctx context.Context) ([]Hurt, error)                    // incidents that are not resolved; nil: none
+	Alarm   func(ctx context.Context, name, grant, summary string) error // sends an alert; nil: only the log is told
+	Head    store.Doc                                                    // kind and name of the document that every change of what is declared replaces
 	Logger  *slog.Logger
 	Now     func() time.Time // default time.Now
 }
@@ -180,18 +183,29 @@ func (a *Authority) Decide(ctx context.Context, q policy.Request) (policy.Decisi
 	if q, err = a.complete(ctx, l, q, l.asks); err != nil {
 		return policy.Decision{}, err
 	}
-	return a.remotely(ctx, l, q, a.decided(ctx, l, q)), nil
+	d, err := a.decided(ctx, l, q)
+	if err != nil {
+		return d, err
+	}
+	return a.remotely(ctx, l, q, d), nil
 }
 
 // decided is by what the principal always may, else by what was granted to them.
-func (a *Authority) decided(_ context.Context, l *loaded, q policy.Request) policy.Decision {
-	return l.decide(q)
+func (a *Authority) decided(ctx context.Context, l *loaded, q policy.Request) (policy.Decision, error) {
+	d := l.decide(q)
+	if d.Allowed || q.Principal.Nobody() || q.Principal.Role == policy.DataPlane || q.Principal.Role == policy.Client {
+		return d, nil
+	}
+	return a.granted(ctx, l, q, d)
 }
 
 func (l *loaded) decide(q policy.Request) policy.Decision {
 	if len(l.faults) > 0 {
 		return policy.Decision{Errors: []string{l.faults[0].String()}, Missing: "the rules of access cannot be used, which denies: " + l.faults[0].String(),
 			Next: "Restore the default ones on the control plane's machine: ringfence policy reset"}
+	}
+	if only := q.Principal.Only; len(only) > 0 && q.Action != policy.Self && !slices.Contains(only, q.Action) {
+		return policy.Refused(q) // a token that is narrowed stays so, whatever rules and grants say
 	}
 	return l.rules.Decide(q)
 }

@@ -37,7 +37,11 @@ func (a *Authority) Explain(ctx context.Context, q policy.Request) (Explanation,
 	if q, err = a.complete(ctx, l, q, true); err != nil {
 		return Explanation{}, err
 	}
-	x := Explanation{Request: q, Declared: q.Declared, Decision: a.remotely(ctx, l, q, a.decided(ctx, l, q))}
+	d, err := a.decided(ctx, l, q)
+	if err != nil {
+		return Explanation{}, err
+	}
+	x := Explanation{Request: q, Declared: q.Declared, Decision: a.remotely(ctx, l, q, d)}
 	if x.Allowed {
 		return x, nil
 	}
@@ -87,7 +91,11 @@ func (a *Authority) Who(ctx context.Context, on policy.Resource) ([]Row, error) 
 			if err != nil {
 				return nil, err
 			}
-			if d := a.decided(ctx, l, q); d.Allowed && len(d.Rules) > 0 {
+			d, err := a.decided(ctx, l, q)
+			if err != nil {
+				return nil, err
+			}
+			if d.Allowed && len(d.Rules) > 0 {
 				by := d.Rules[0].Policy + "/" + d.Rules[0].ID
 				if d.Grant != "" {
 					by = "grant " + d.Grant

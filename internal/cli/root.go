@@ -102,7 +102,7 @@ users ever see it.`,
 	add("look", getCommand(e), exportCommand(e), serviceCommand(e), ringCommand(e), logsCommand(e), eventsCommand(e), auditCommand(e), verdictCommand(e), simulateCommand(e), flagsCommand(e), experimentCommand(e), sloCommand(e), probeCommand(e), alertCommand(e), rumCommand(e), replayCommand(e), schemaCommand(e), whoamiCommand(e), versionCommand(e))
 	add("look", queryCommand(e), interfaceCommand(e), artifactCommand(e), vulnerabilityCommand(e))
 	add("look", incidentCommand(e), breachCommand(e), reachCommand(e), oncallCommand(e), doraCommand(e))
-	add("run", backupCommand(e), secretCommand(e), tokenCommand(e), policyCommand(e), sessionCommand(e), loginCommand(e), logoutCommand(e))
+	add("run", backupCommand(e), secretCommand(e), tokenCommand(e), policyCommand(e), accessCommand(e), sessionCommand(e), loginCommand(e), logoutCommand(e))
 	for _, c := range extra {
 		if have := topCommand(root, c.Name()); have != nil { // commands that join a family
 			have.AddCommand(c.Commands()...)

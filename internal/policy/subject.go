@@ -63,7 +63,9 @@ func split(path string) []string {
 
 // KindOf is a kind as rules name it, by any spelling that the API takes: RingPlan, ring-plans and plan are ringplan.
 func KindOf(word string) string {
-	word = strings.TrimSuffix(strings.ReplaceAll(strings.ToLower(word), "-", ""), "s")
+	if word = strings.ReplaceAll(strings.ToLower(word), "-", ""); !strings.HasSuffix(word, "ss") {
+		word = strings.TrimSuffix(word, "s")
+	}
 	if k, ok := kinds[word]; ok {
 		return k
 	}

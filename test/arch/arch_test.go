@@ -23,7 +23,7 @@ var (
 		"synthetic",
 		"slo",
 		"ddl", "account",
-		"breach", "layer", "lull", "rulebook", "scale", "strict",
+		"breach", "grant", "layer", "lull", "rulebook", "scale", "strict",
 		"supply", "sbom", "osv", "admission", "secret"}
 	engines = []string{"controller", "gateway", "workload", "catalog", "agent", "access", "simulate", "replay", "notify", "serving", "switchboard", "flagfeed", "lab", "pager", "responder",
 		"probing", "ship", "outcome",

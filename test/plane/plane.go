@@ -145,7 +145,7 @@ func Start(t testing.TB) *Plane {
 	declared.CheckAccess, declared.Governed = p.Authority.Check, p.Authority.Governed
 	p.Server, err = api.New(api.Options{
 		Record:    p.Record,
-		Authority: p.Authority, Governance: api.Governance{Policies: p.Authority, PolicyEdits: p.Authority, First: func(r *http.Request) bool { return access.Bearer(r, p.Tokens[policy.Admin]) }},
+		Authority: p.Authority, Governance: api.Governance{Policies: p.Authority, PolicyEdits: p.Authority, Grants: p.Authority, GrantReviews: p.Authority, First: func(r *http.Request) bool { return access.Bearer(r, p.Tokens[policy.Admin]) }},
 		Catalog: declared, Releases: declared, Artifacts: blobs, Rollouts: p.Controller, Decisions: p.Controller, Configs: declared, Telling: telling,
 		Pager: paging, AlertNews: paging, Hub: hub, Logs: Logs{}, Store: p.Store, Notifier: p.Store,
 		Access: access.Tokens{Store: p.Store}, FlagKeys: access.FlagKeys{Store: p.Store}, Identity: access.Identity{Tokens: access.Tokens{Store: p.Store}, Providers: declared, Issuers: &oidc.Issuers{}}, Logger: logger, Version: "test",
