@@ -27,6 +27,7 @@ var bookkeeping = map[string]string{
 	"SLOBook":         "budgets, as counted",
 	"SLOState":        "budgets, as counted; what follows from them are events",
 	"Session":         "the end of one that ran out; signing in and out are events",
+	"SignInAttempt":   "sign-ins that began; one that succeeds is an event, and so is one that is refused",
 	"SpentToken":      "issuers' tokens that were exchanged; that they were is an event",
 	"UnitHolder":      "which data plane has a unit at first; that another takes it is an event",
 	"Upkeep":          "what data planes say of themselves; what people order are events",

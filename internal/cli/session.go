@@ -87,7 +87,7 @@ func tokenExchange(e *env) *cobra.Command {
 		Long: `Reads a token of an issuer (a JWT) from standard input and prints one of Ringfence's, which ends within minutes, so that a
 pipeline needs no secret that lives long. Which issuers, and which of their programs, is declared as an IdentityProvider.`,
 		Example: `  curl -sS -H "Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=ringfence" | jq -r .value | ringfence token exchange
-  printenv RINGFENCE_ID_TOKEN | ringfence token exchange --program deploy`,
+  ringfence token exchange --file job.jwt --program deploy`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in := cmd.InOrStdin()

@@ -29,6 +29,9 @@ func walk(t *testing.T, path []string) int {
 	if _, examples, ok := strings.Cut(string(out), "\nExamples:\n"); !ok || !strings.Contains(strings.SplitN(examples, "\n\n", 2)[0], name) {
 		t.Errorf("%s has no example of its own", name)
 	}
+	if len(path) > 6 {
+		t.Fatalf("ringfence help %s: deeper than commands are", strings.Join(path, " ")) // an example that looks like a command
+	}
 	n := 1
 	for line := range strings.Lines(string(out)) {
 		m := listed.FindStringSubmatch(line)
