@@ -34,6 +34,9 @@ func watch(t testing.TB, w *Watch, lines ...line) []string {
 		if l.why != "" {
 			data["why"] = l.why
 		}
+		if l.typ == "resource.applied" {
+			data["action"] = l.why
+		}
 		e, err := audit.New(day.Add(l.after), l.typ, l.actor, l.subject, data)
 		if err != nil {
 			t.Fatal(err)
@@ -80,7 +83,8 @@ func TestDetections(t *testing.T) {
 		{"looking at night", slices.Concat(working, []line{{14*24*time.Hour + 17*time.Hour, "record.read", "user:ann", "record/events", "", ""}}), ""},
 		{"rules, then a release", []line{{0, "policy.changed", "user:ann", "policy/rules", "", ""}, {time.Minute, "rollout.started", "user:ann", "rollout/shop-1", "", ""}}, PolicyLoosened},
 		{"rules, then another's release", []line{{0, "policy.changed", "user:ann", "policy/rules", "", ""}, {time.Minute, "rollout.started", "user:bob", "rollout/shop-1", "", ""}}, ""},
-		{"a plan, then a release", []line{{0, "resource.applied", "user:ann", "ringplan/standard", "", ""}, {time.Minute, "rollout.started", "user:ann", "rollout/shop-1", "", ""}}, PolicyLoosened},
+		{"a plan, then a release", []line{{0, "resource.applied", "user:ann", "ringplan/standard", "", "changed"}, {time.Minute, "rollout.started", "user:ann", "rollout/shop-1", "", ""}}, PolicyLoosened},
+		{"a first plan, then a release", []line{{0, "resource.applied", "user:ann", "ringplan/standard", "", "created"}, {time.Minute, "rollout.started", "user:ann", "rollout/shop-1", "", ""}}, ""},
 		{"bait used", []line{{0, "honey.laid", "user:ann", "token/old", "", ""}, {1, "honey.touched", "user:old", "api/sign-in", "", ""}}, HoneyTouched},
 		{"bait touched", []line{{0, "honey.laid", "user:ann", "flag/shop:gold", "", ""}, {1, "flag.changed", "user:bob", "flag/shop:gold", "", ""}}, HoneyTouched},
 		{"bait taken up", []line{{0, "honey.laid", "user:ann", "token/old", "", ""}, {1, "honey.taken-up", "user:ann", "token/old", "", ""}, {2, "session.started", "user:old", "token/old", "", ""}}, ""},

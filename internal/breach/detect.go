@@ -156,11 +156,19 @@ func (w *Watch) honey(e audit.Event, say func(string, string, ...any)) {
 func (w *Watch) rules(e audit.Event, say func(string, string, ...any)) {
 	kind, _, _ := strings.Cut(e.Subject, "/")
 	switch {
-	case strings.HasPrefix(e.Type, "policy."), strings.HasPrefix(e.Type, "resource.") && slices.Contains([]string{"accesspolicy", "accessrules", "group", "freeze", "ringplan"}, kind):
+	case strings.HasPrefix(e.Type, "policy."), strings.HasPrefix(e.Type, "resource.") && (kind == "accesspolicy" || kind == "accessrules"):
+		w.Loosened, w.By = e.Time, e.Actor
+	case strings.HasPrefix(e.Type, "resource.") && slices.Contains([]string{"group", "freeze", "ringplan"}, kind) && !created(e):
 		w.Loosened, w.By = e.Time, e.Actor
 	case e.Type == "rollout.started" && e.Actor == w.By && strings.HasPrefix(e.Actor, "user:") && e.Time.Sub(w.Loosened) < loosenWindow:
 		say(PolicyLoosened, "%s changed rules %s before starting %s", e.Actor, e.Time.Sub(w.Loosened).Round(time.Second), e.Subject)
 	}
+}
+
+// created says whether a resource was declared for the first time: a plan that nothing followed yet loosens nothing.
+func created(e audit.Event) bool {
+	var said struct{ Action string }
+	return json.Unmarshal(e.Data, &said) == nil && said.Action == "created"
 }
 
 // person watches where and when somebody is at work, and what they try.
