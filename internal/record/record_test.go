@@ -252,7 +252,7 @@ func TestSignAndRotate(t *testing.T) {
 // An older copy of the database comes back: its end is missing, though it fits together.
 func TestCutEnd(t *testing.T) {
 	p := newPlace(t)
-	l := p.ledger(nil)
+	p.ledger(nil)
 	p.add(5)
 	if err := p.store.Close(); err != nil {
 		t.Fatal(err)
@@ -262,7 +262,7 @@ func TestCutEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.open()
-	l = p.ledger(nil)
+	l := p.ledger(nil)
 	p.add(5)
 	p.shipped(l)
 	p.look(l, "", 0)
