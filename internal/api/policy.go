@@ -8,7 +8,6 @@ import (
 	"github.com/ringfence/ringfence/internal/api/wire"
 	"github.com/ringfence/ringfence/internal/authority"
 	"github.com/ringfence/ringfence/internal/errs"
-	"github.com/ringfence/ringfence/internal/manifest"
 	"github.com/ringfence/ringfence/internal/policy"
 	"github.com/ringfence/ringfence/internal/resource"
 	"github.com/ringfence/ringfence/internal/rollout"
@@ -110,13 +109,9 @@ func (s *Server) whoMay(ctx context.Context, in *whoInput) (*answered[wire.WhoMa
 type policyChangeInput struct{ Body wire.ProposePolicy }
 
 func (s *Server) proposePolicy(ctx context.Context, in *policyChangeInput) (*answered[authority.Proposal], error) {
-	sources := make([]manifest.Source, len(in.Body.Files))
-	for i, f := range in.Body.Files {
-		sources[i] = manifest.Source{Name: f.Name, Data: []byte(f.Text)}
-	}
-	set, problems := manifest.Read(sources)
-	if len(problems) > 0 {
-		return nil, refused(problems)
+	set, err := declaredIn(in.Body.Files)
+	if err != nil {
+		return nil, err
 	}
 	var gone []resource.Resource
 	for _, name := range in.Body.Delete {

@@ -40,14 +40,23 @@ func (s *Server) resources() {
 
 type applyInput struct{ Body wire.Apply }
 
-func (s *Server) apply(ctx context.Context, in *applyInput) (*answered[wire.Applied], error) {
-	sources := make([]manifest.Source, len(in.Body.Files))
-	for i, f := range in.Body.Files {
+// declaredIn reads files as they are sent; what is wrong in any of them refuses all.
+func declaredIn(files []wire.File) (manifest.Set, error) {
+	sources := make([]manifest.Source, len(files))
+	for i, f := range files {
 		sources[i] = manifest.Source{Name: f.Name, Data: []byte(f.Text)}
 	}
 	set, problems := manifest.Read(sources)
 	if len(problems) > 0 {
-		return nil, refused(problems)
+		return set, refused(problems)
+	}
+	return set, nil
+}
+
+func (s *Server) apply(ctx context.Context, in *applyInput) (*answered[wire.Applied], error) {
+	set, err := declaredIn(in.Body.Files)
+	if err != nil {
+		return nil, err
 	}
 	if len(set.Resources) == 0 {
 		return nil, errs.E(errs.Invalid, "the files hold no resource")
